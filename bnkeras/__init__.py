@@ -1,0 +1,39 @@
+"""Train only the BatchNorm scale and shift of randomly initialised Keras networks.
+
+    model = bnkeras.build("resnet_cifar", depth=14, seed=7)
+    bnkeras.set_regime(model, "bnonly")
+    ...                                              # train as any Keras model
+    bnkeras.save_compact(model, "saved_models/mine") # seed + BatchNorm weights
+    model = bnkeras.load_compact("saved_models/mine")
+
+Importing the package imports neither Keras nor TensorFlow; the first use of a name
+below does.
+"""
+
+from importlib import import_module
+from typing import Any
+
+from bnkeras._version import __version__
+
+_PUBLIC = {
+    "build": "bnkeras.models.registry",
+    "load_compact": "bnkeras.compact.reader",
+    "parameter_counts": "bnkeras.models.variables",
+    "regime_of": "bnkeras.regimes",
+    "save_compact": "bnkeras.compact.writer",
+    "set_regime": "bnkeras.regimes",
+    "verify_compact": "bnkeras.compact.verify",
+}
+
+__all__ = ["__version__", *_PUBLIC]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'bnkeras' has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(_PUBLIC[name]), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
