@@ -1,0 +1,78 @@
+"""Batch normalization on TensorFlow's fused kernels."""
+
+import keras
+
+
+@keras.saving.register_keras_serializable(package="bnkeras")
+class BatchNormalization(keras.layers.BatchNormalization):
+    """Drop-in for `keras.layers.BatchNormalization` that runs TensorFlow's fused kernels.
+
+    In training, over all axes but the last, with biased variance:
+
+        y = γ · (x − mean(x)) / √(var(x) + ε) + β
+        moving ← momentum · moving + (1 − momentum) · batch
+
+    and in inference the same with the moving statistics. Keras computes this as a
+    dozen separate operations; `FusedBatchNormV3` is one, forwards and backwards,
+    and takes bfloat16 activations with float32 γ, β and statistics as they are.
+
+    Arguments, variables, numbers and saved configuration are those of the Keras
+    layer. Where the fused kernel does not apply (another backend than TensorFlow,
+    an axis that is not the last, a mask, `synchronized`, `renorm`), Keras' own
+    computation runs.
+
+    Shapes:
+        inputs and outputs: [batch, ..., channels]; γ, β, moving_mean,
+        moving_variance: [channels], float32.
+
+    Source: Ioffe and Szegedy 2015.
+
+    Example:
+        >>> layer = BatchNormalization(momentum=0.9, epsilon=1e-5)
+        >>> layer(keras.random.normal((8, 32, 32, 16)), training=True).shape
+        TensorShape([8, 32, 32, 16])
+    """
+
+    def call(self, inputs, training=None, mask=None):
+        """Normalize `inputs` with batch statistics in training, else with the moving ones."""
+        if mask is not None or not self._fusable(inputs):
+            return super().call(inputs, training=training, mask=mask)
+        import tensorflow as tf
+
+        channels = inputs.shape[-1]
+        # The kernel takes images; normalization sees every other rank as 1×1 images.
+        images = inputs if inputs.shape.rank == 4 else tf.reshape(inputs, [-1, 1, 1, channels])
+        use_batch = bool(training and self.trainable)
+        empty = tf.zeros([0])
+        fused = tf.raw_ops.FusedBatchNormV3(
+            x=images,
+            scale=tf.ones([channels]) if self.gamma is None else self.gamma.value,
+            offset=tf.zeros([channels]) if self.beta is None else self.beta.value,
+            mean=empty if use_batch else self.moving_mean.value,
+            variance=empty if use_batch else self.moving_variance.value,
+            epsilon=self.epsilon,
+            is_training=use_batch,
+        )
+        if use_batch:
+            count = tf.cast(tf.size(images) // channels, tf.float32)
+            # The kernel hands out n / (n − 1) times the variance that it divides by.
+            biased = fused.batch_variance * (tf.maximum(count - 1.0, 1.0) / count)
+            self._move(self.moving_mean, fused.batch_mean)
+            self._move(self.moving_variance, biased)
+        return fused.y if inputs.shape.rank == 4 else tf.reshape(fused.y, tf.shape(inputs))
+
+    def _fusable(self, inputs) -> bool:
+        if keras.backend.backend() != "tensorflow" or self.synchronized or self.renorm:
+            return False
+        rank = inputs.shape.rank
+        return (
+            rank is not None
+            and self.axis in (-1, rank - 1)
+            and inputs.dtype.name in ("float32", "bfloat16", "float16")
+        )
+
+    def _move(self, moving, batch) -> None:
+        import tensorflow as tf
+
+        batch = tf.stop_gradient(batch)
+        moving.assign(moving.value * self.momentum + batch * (1.0 - self.momentum))
