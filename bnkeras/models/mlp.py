@@ -1,0 +1,55 @@
+"""The image multi-layer perceptron."""
+
+from collections.abc import Sequence
+
+import keras
+
+from bnkeras.errors import ModelError
+from bnkeras.models.blocks import Blocks
+
+
+def mlp(
+    hidden: Sequence[int] = (1024, 512, 256),
+    classes: int = 10,
+    input_shape: Sequence[int] = (32, 32, 3),
+    seed: int = 0,
+    features: str = "he_normal",
+    gamma: str = "uniform(0, 1)",
+    beta: str = "constant(0)",
+    dtype: str | None = None,
+) -> keras.Model:
+    """Build Torri's perceptron: dense, BatchNorm, ReLU for each hidden layer, dense output.
+
+    The hidden layers have no bias: the BatchNorm behind them would subtract it.
+
+    Args:
+        hidden: units of the hidden layers.
+        classes: number of logits.
+        input_shape: (height, width, channels) of an image.
+        seed: root seed of the weights.
+        features: initialisation law of all kernels.
+        gamma: law of the BatchNorm scales.
+        beta: law of the BatchNorm shifts.
+        dtype: Keras dtype policy, None for the global one.
+
+    Returns:
+        A model from images [batch, height, width, channels] to logits [batch, classes].
+
+    Raises:
+        ModelError: a hidden layer without units.
+
+    Source: Torri 2022, the image experiment.
+
+    Example:
+        >>> mlp(hidden=(64, 32), seed=1).output_shape
+        (None, 10)
+    """
+    if not hidden or any(not isinstance(units, int) or units < 1 for units in hidden):
+        raise ModelError(f"hidden is a list of numbers of units above 0; received {hidden!r}.")
+    block = Blocks(seed, features, gamma, beta, dtype)
+    inputs = keras.Input(tuple(input_shape), name="image")
+    x = keras.layers.Flatten(dtype=dtype, name="flatten")(inputs)
+    for index, units in enumerate(hidden, start=1):
+        x = block.dense(x, units, f"hidden{index}_dense")
+        x = block.relu(block.norm(x, f"hidden{index}_bn"), f"hidden{index}_relu")
+    return keras.Model(inputs, block.output(x, classes), name="mlp")

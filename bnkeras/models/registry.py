@@ -1,0 +1,75 @@
+"""Builders by name, and the record of how a network was built."""
+
+import inspect
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from bnkeras.errors import ModelError, did_you_mean
+
+if TYPE_CHECKING:
+    import keras
+
+BUILDERS = {
+    "resnet_cifar": "bnkeras.models.resnet_cifar:resnet_cifar",
+    "mlp": "bnkeras.models.mlp:mlp",
+}
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """What `build` was called with: enough to build the same network again."""
+
+    name: str
+    arguments: dict[str, Any]
+
+
+def build(name: str, **arguments: Any) -> "keras.Model":
+    """Build a network whose weights come from a seed.
+
+    Args:
+        name: a name of `BUILDERS`, such as `"resnet_cifar"`.
+        **arguments: those of the builder; all builders take `seed`, the laws
+            `features`, `gamma` and `beta` (see `bnkeras.seeding.parse`) and `dtype`.
+
+    Returns:
+        A `keras.Model` from images [batch, height, width, channels], float, to
+        logits [batch, classes].
+
+    Raises:
+        ModelError: no builder has that name, or it does not take these arguments.
+        SeedingError: the seed or a law is not valid.
+
+    Example:
+        >>> model = bnkeras.build("resnet_cifar", depth=14, seed=7)
+        >>> model.output_shape
+        (None, 10)
+    """
+    if name not in BUILDERS:
+        raise ModelError(
+            f"No network {name!r}: choose one of {', '.join(BUILDERS)}."
+            f"{did_you_mean(str(name), BUILDERS)}"
+        )
+    module, function = BUILDERS[name].split(":")
+    builder = getattr(import_module(module), function)
+    parameters = inspect.signature(builder).parameters
+    for key in arguments:
+        if key not in parameters:
+            raise ModelError(
+                f"{name} takes no argument {key!r}; it takes {', '.join(parameters)}."
+                f"{did_you_mean(key, parameters)}"
+            )
+    try:
+        bound = inspect.signature(builder).bind(**arguments)
+    except TypeError as error:
+        raise ModelError(f"{name}: {error}.") from error
+    bound.apply_defaults()
+    model = builder(*bound.args, **bound.kwargs)
+    # An instance of a frozen class: Keras' attribute tracking leaves it alone.
+    model.bnkeras_architecture = Architecture(name, dict(bound.arguments))
+    return model
+
+
+def architecture_of(model: "keras.Model") -> Architecture | None:
+    """Return how `model` was built, or None for a network of another origin."""
+    return getattr(model, "bnkeras_architecture", None)

@@ -1,0 +1,102 @@
+"""ResNets for CIFAR-10 and other small images."""
+
+from collections.abc import Sequence
+
+import keras
+
+from bnkeras.errors import ModelError
+from bnkeras.models.blocks import Blocks
+
+
+def resnet_cifar(
+    depth: int,
+    width: float = 1,
+    classes: int = 10,
+    input_shape: Sequence[int] = (32, 32, 3),
+    seed: int = 0,
+    features: str = "he_normal",
+    gamma: str = "uniform(0, 1)",
+    beta: str = "constant(0)",
+    dtype: str | None = None,
+) -> keras.Model:
+    """Build a CIFAR ResNet: a 3×3 stem, three groups of basic blocks, one dense layer.
+
+    The groups have (depth − 2) / 6 blocks each and 16w, 32w and 64w channels; the
+    first convolution of groups 2 and 3 has stride 2, and a 1×1 convolution with a
+    BatchNorm of its own on the shortcut. BatchNorm stands before every ReLU, no
+    convolution has a bias, and global average pooling leads to the output layer.
+
+    Args:
+        depth: layers with weights, 6n + 2: 8, 14, 20, 26, 32, …
+        width: factor on the channels; 16 · width is a whole number (1/8, 1/2, 1, 2, …).
+        classes: number of logits.
+        input_shape: (height, width, channels) of an image.
+        seed: root seed of the weights.
+        features: initialisation law of all kernels.
+        gamma: law of the BatchNorm scales.
+        beta: law of the BatchNorm shifts.
+        dtype: Keras dtype policy, None for the global one.
+
+    Returns:
+        A model from images [batch, height, width, channels] to logits [batch, classes].
+
+    Raises:
+        ModelError: no such network; for a depth the nearest valid ones are named.
+
+    Source: He et al. 2015, section 4.2; Frankle et al. 2021, section 3 and table 1.
+
+    Example:
+        >>> resnet_cifar(14, width=2, seed=1).count_params()
+    """
+    blocks_per_group = _blocks_per_group(depth)
+    stem_channels = _channels(width)
+    block = Blocks(seed, features, gamma, beta, dtype)
+
+    inputs = keras.Input(tuple(input_shape), name="image")
+    x = block.conv(inputs, stem_channels, 3, 1, "stem_conv")
+    x = block.relu(block.norm(x, "stem_bn"), "stem_relu")
+    for group in range(3):
+        for index in range(blocks_per_group):
+            stride = 2 if group > 0 and index == 0 else 1
+            x = _basic_block(
+                block, x, stem_channels << group, stride, f"group{group + 1}_block{index}"
+            )
+    x = keras.layers.GlobalAveragePooling2D(dtype=dtype, name="pool")(x)
+    return keras.Model(inputs, block.output(x, classes), name=f"resnet{depth}")
+
+
+def _basic_block(block: Blocks, x, channels: int, stride: int, name: str):
+    shortcut = x
+    if stride > 1:
+        shortcut = block.conv(x, channels, 1, stride, f"{name}_shortcut_conv")
+        shortcut = block.norm(shortcut, f"{name}_shortcut_bn")
+    x = block.conv(x, channels, 3, stride, f"{name}_conv1")
+    x = block.relu(block.norm(x, f"{name}_bn1"), f"{name}_relu1")
+    x = block.conv(x, channels, 3, 1, f"{name}_conv2")
+    x = block.norm(x, f"{name}_bn2")
+    x = keras.layers.Add(dtype=block.dtype, name=f"{name}_add")([x, shortcut])
+    return block.relu(x, f"{name}_relu2")
+
+
+def _blocks_per_group(depth: int) -> int:
+    whole = isinstance(depth, int) and not isinstance(depth, bool)
+    if not whole or depth < 8 or (depth - 2) % 6:
+        message = f"The depth of a CIFAR ResNet is 6n + 2 with n ≥ 1; received {depth!r}."
+        if whole:
+            below = max(8, depth - (depth - 2) % 6)
+            nearest = f"{below}" if depth < 8 else f"{below} and {below + 6}"
+            message += f" The nearest valid: {nearest}."
+        raise ModelError(message)
+    return (depth - 2) // 6
+
+
+def _channels(width: float) -> int:
+    if isinstance(width, bool) or not isinstance(width, int | float) or width <= 0:
+        raise ModelError(f"The width is a number above 0; received {width!r}.")
+    channels = 16 * width
+    if channels != int(channels):
+        raise ModelError(
+            f"16 · width is the number of channels of the stem, a whole number; received "
+            f"width={width!r}, which gives {channels:g}. Multiples of 1/16 are valid."
+        )
+    return int(channels)
