@@ -1,5 +1,8 @@
 """The seeded layers that the builders share."""
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import keras
@@ -86,3 +89,16 @@ class Blocks:
     def _seeded(self, law: str, layer: str, variable: str) -> Seeded:
         return Seeded(law, self.seed, f"{layer}/{variable}")
 
+
+@contextmanager
+def deep_graph(layers: int) -> Iterator[None]:
+    """Let Keras walk a chain of `layers` layers, which it does by recursion.
+
+    Python's default limit of 1,000 frames ends at about 330 convolutions.
+    """
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(before, 1000 + 10 * layers))
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(before)

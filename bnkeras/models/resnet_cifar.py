@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import keras
 
 from bnkeras.errors import ModelError
-from bnkeras.models.blocks import Blocks
+from bnkeras.models.blocks import Blocks, deep_graph
 
 
 def resnet_cifar(
@@ -62,7 +62,8 @@ def resnet_cifar(
                 block, x, stem_channels << group, stride, f"group{group + 1}_block{index}"
             )
     x = keras.layers.GlobalAveragePooling2D(dtype=dtype, name="pool")(x)
-    return keras.Model(inputs, block.output(x, classes), name=f"resnet{depth}")
+    with deep_graph(depth):
+        return keras.Model(inputs, block.output(x, classes), name=f"resnet{depth}")
 
 
 def _basic_block(block: Blocks, x, channels: int, stride: int, name: str):
