@@ -45,8 +45,12 @@ class CorruptDataError(BnkerasError):
     """Data on disk are damaged."""
 
 
+class RunDirectoryError(InputError):
+    """A run directory cannot be used for this run."""
+
+
 class RunError(BnkerasError):
-    """A training run cannot start or go on."""
+    """A training run cannot go on."""
 
 
 class ExportError(BnkerasError):

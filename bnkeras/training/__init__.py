@@ -1,0 +1,5 @@
+"""From a recipe to a trained network: optimizer, schedule, loop, run directory, resume."""
+
+from bnkeras.training.run import RunResult, run
+
+__all__ = ["RunResult", "run"]

@@ -1,0 +1,89 @@
+"""What a run needs to go on: the variables that training changes, and nothing else."""
+
+import shutil
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+
+from bnkeras.errors import RunError
+from bnkeras.models.variables import Group, grouped_variables
+
+
+class Checkpoints:
+    """Saves and restores a compiled model in the middle of a run.
+
+    Frozen weights are not saved: they come from the seed. So a checkpoint of a
+    65M-parameter network whose γ and β train is a few megabytes. The position in the
+    data is `optimizer.iterations`; order and augmentation are functions of it.
+
+    Args:
+        folder: where the checkpoints lie.
+        model: a compiled model whose optimizer and metrics are built.
+    """
+
+    def __init__(self, folder: Path, model: keras.Model):
+        self._folder = folder
+        changing = {
+            entry.path: entry.variable
+            for entry in grouped_variables(model)
+            if entry.group is Group.STATISTICS or entry.variable.trainable
+        }
+        self._weights = tf.train.Checkpoint(weights=changing)
+        self._state = tf.train.Checkpoint(
+            weights=changing,
+            optimizer=_by_path(model.optimizer.variables),
+            metrics=_by_path(model.metrics_variables),
+        )
+        # TensorFlow writes a checkpoint's files first and the pointer to it last.
+        self._manager = tf.train.CheckpointManager(self._state, str(folder), max_to_keep=2)
+
+    def restore(self) -> bool:
+        """Restore the latest checkpoint, and say whether there was one.
+
+        Raises:
+            RunError: it cannot be read, or is of another network.
+        """
+        if not self._manager.latest_checkpoint:
+            return False
+        self._read(self._state, self._manager.latest_checkpoint)
+        return True
+
+    def save(self, step: int) -> None:
+        """Save the state after `step` steps."""
+        self._manager.save(checkpoint_number=step)
+
+    def save_best(self, epoch: int) -> None:
+        """Save the weights of `epoch`, the best so far."""
+        self._weights.write(self._best(epoch))
+
+    def restore_best(self, epoch: int) -> None:
+        """Restore the weights of the best epoch."""
+        self._read(self._weights, self._best(epoch))
+
+    def forget_best_but(self, epoch: int) -> None:
+        """Remove the weights of earlier best epochs."""
+        for file in self._folder.glob("best-*"):
+            if not file.name.startswith(f"best-{epoch}."):
+                file.unlink()
+
+    def remove(self) -> None:
+        """Remove all checkpoints of a finished run."""
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _best(self, epoch: int) -> str:
+        return str(self._folder / f"best-{epoch}")
+
+    def _read(self, checkpoint: tf.train.Checkpoint, path: str) -> None:
+        try:
+            checkpoint.read(path).assert_consumed()
+        except (tf.errors.OpError, AssertionError, ValueError) as error:
+            raise RunError(
+                f"The checkpoint {path} cannot be read: {str(error).splitlines()[0]}\nRemove the "
+                f"folder {self._folder} to begin the run anew."
+            ) from error
+
+
+def _by_path(variables: list[keras.Variable]) -> dict[str, keras.Variable]:
+    # Numbered, because the paths of metric variables are not unique.
+    return {f"{index}/{variable.path}": variable for index, variable in enumerate(variables)}

@@ -1,0 +1,226 @@
+"""Running a recipe: train, evaluate, resume, export."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from bnkeras.compact.writer import save_compact
+from bnkeras.errors import RunError
+from bnkeras.models.variables import parameter_counts
+from bnkeras.pipelines import Prepared, find
+from bnkeras.recipe import Recipe
+from bnkeras.training.checkpoints import Checkpoints
+from bnkeras.training.environment import command_line, environment, versions
+from bnkeras.training.loop import Loop
+from bnkeras.training.run_directory import RunDirectory
+from bnkeras.training.setup import Batches, compiled_model, learning_rate
+from bnkeras.training.strategy import make_strategy
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """The outcome of a run.
+
+    Attributes:
+        directory: the run directory.
+        export: the compact export in it.
+        figures: what `result.json` holds: `test_accuracy` and `test_loss`,
+            `parameters` (see `bnkeras.parameter_counts`), `export_bytes`,
+            `epoch` (whose weights were kept), `epochs`, `seconds` of training.
+        finished_before: whether an earlier call had finished the run already.
+    """
+
+    directory: Path
+    export: Path
+    figures: dict[str, Any]
+    finished_before: bool
+
+
+def run(
+    recipe: Recipe,
+    out: str | Path,
+    *,
+    data_dir: str | Path | None = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+) -> RunResult:
+    """Train what `recipe` describes in the directory `out`, and export it.
+
+    A run that was stopped, at whatever moment, goes on from its last checkpoint, and
+    ends with the same bits as one that never stopped (same machine, same number of
+    devices). A finished run is not repeated.
+
+    Turns on deterministic operations for this process.
+
+    Args:
+        recipe: what to train, from `bnkeras.recipe.load`.
+        out: run directory, see `bnkeras.training.run_directory.RunDirectory`.
+        data_dir: where datasets lie; None for the default, `pipelines.data_directory()`.
+        callbacks: Keras callbacks. Batch-end logs are not computed: ask the metrics of
+            `callback.model` when you need them. Epoch-end logs have `loss`, `accuracy`,
+            `learning_rate`, and `val_…` or, where nothing is held out, `test_…`.
+
+    Raises:
+        RunDirectoryError: `out` cannot be used.
+        DataError: the dataset is not prepared; the message says how to.
+        RunError: the loss is not finite any more, or a checkpoint cannot be read.
+
+    Example:
+        >>> recipe = bnkeras.recipe.load("digits_resnet14_bnonly")
+        >>> run(recipe, "runs/digits").figures["test_accuracy"]
+    """
+    directory = RunDirectory(Path(out))
+    with directory.claim(recipe):
+        finished = directory.result()
+        if finished is None:
+            tf.config.experimental.enable_op_determinism()
+            prepared = find(recipe.data.dataset, data_dir, recipe.data.fingerprint)
+            directory.add_start({"command": command_line(), **environment()})
+            figures = _Run(recipe, directory, prepared, callbacks).finish()
+        else:
+            figures = finished
+    return RunResult(directory.path, directory.export, figures, finished is not None)
+
+
+class _Run:
+    """One run from its last checkpoint to its end."""
+
+    def __init__(self, recipe: Recipe, directory: RunDirectory, prepared: Prepared, callbacks):
+        self.recipe = recipe
+        self.directory = directory
+        self.prepared = prepared
+        self.batches = Batches(recipe, prepared)
+        self.steps = self.batches.steps
+        strategy = make_strategy(recipe.strategy.name)
+        with strategy.scope():
+            self.model = compiled_model(recipe, self.steps)
+        self.loop = Loop(self.model, strategy)
+        self.loop.build_metrics(recipe.model.classes)
+        self.checkpoints = Checkpoints(directory.checkpoints, self.model)
+        self.callbacks = keras.callbacks.CallbackList(
+            [*self._tensorboard(), *callbacks],
+            model=self.model,
+            epochs=recipe.train.epochs,
+            steps=self.steps,
+        )
+        self.callbacks.set_params({"epochs": recipe.train.epochs, "steps": self.steps})
+        self.evaluations = {
+            prefix: self.loop.distribute(batches)
+            for prefix, batches in self.batches.evaluations().items()
+        }
+
+    def finish(self) -> dict[str, Any]:
+        """Train to the end, export, and return the final figures."""
+        if not self.checkpoints.restore():
+            self.model.reset_metrics()
+        step = self._step()
+        # What was written of epochs after the checkpoint will be written again.
+        self.rows = self.directory.rows()[: step // self.steps]
+        self._train(step)
+        epoch = self._kept_epoch()
+        if self.recipe.train.keep == "best":
+            self.checkpoints.restore_best(epoch)
+        result = self._export(epoch)
+        self.directory.write_result(result)
+        self.checkpoints.remove()
+        return result
+
+    def _train(self, step: int) -> None:
+        self.model.stop_training = False
+        self.callbacks.on_train_begin()
+        batches = iter(self.loop.distribute(self.batches.train(step)))
+        saved_at = time.monotonic()
+        while step < self.recipe.train.epochs * self.steps and not self.model.stop_training:
+            epoch, first = divmod(step, self.steps)
+            self.callbacks.on_epoch_begin(epoch)
+            began = time.monotonic()
+            for index in range(first, self.steps):
+                self.callbacks.on_train_batch_begin(index)
+                self.loop.train_step(next(batches))
+                self.callbacks.on_train_batch_end(index)
+                step += 1
+                due = time.monotonic() - saved_at > 60 * self.recipe.train.checkpoint_minutes
+                # The end of an epoch has a checkpoint of its own, after its evaluation.
+                if due and index + 1 < self.steps:
+                    self.checkpoints.save(step)
+                    saved_at = time.monotonic()
+            self._end_epoch(epoch, time.monotonic() - began)
+            self.checkpoints.save(step)
+            if self.recipe.train.keep == "best":
+                self.checkpoints.forget_best_but(self._kept_epoch())
+            saved_at = time.monotonic()
+        self.callbacks.on_train_end()
+
+    def _end_epoch(self, epoch: int, seconds: float) -> None:
+        """Evaluate, and write the row of the epoch."""
+        trained = self.loop.metrics()
+        if not abs(trained["loss"]) < float("inf"):
+            raise RunError(
+                f"The loss of epoch {epoch + 1} is {trained['loss']}: training diverged. Try a "
+                f"lower rate, such as --set train.learning_rate="
+                f"{self.recipe.train.learning_rate / 3:.2g} with another --out."
+            )
+        self.loop.average_statistics()
+        rate = float(learning_rate(self.recipe, self.steps)((epoch + 1) * self.steps - 1))
+        row = {"epoch": epoch + 1, "learning_rate": rate, **trained}
+        for prefix, batches in self.evaluations.items():
+            metrics = self.loop.evaluate(batches)
+            row |= {f"{prefix}_{name}": value for name, value in metrics.items()}
+        row["seconds"] = round(seconds, 3)
+        self.rows.append(row)
+        if self.recipe.train.keep == "best" and self._kept_epoch() == epoch + 1:
+            self.checkpoints.save_best(epoch + 1)
+        self.directory.write_rows(self.rows)
+        self.model.reset_metrics()
+        self.callbacks.on_epoch_end(epoch, {key: row[key] for key in row if key != "epoch"})
+
+    def _kept_epoch(self) -> int:
+        """Return the epoch whose weights are kept: the last, or the first of lowest loss."""
+        if self.recipe.train.keep == "last":
+            return self.rows[-1]["epoch"]
+        return min(self.rows, key=lambda row: row["val_loss"])["epoch"]
+
+    def _export(self, epoch: int) -> dict[str, Any]:
+        test = self.loop.evaluate(self.loop.distribute(self.batches.test()))
+        spec = self.prepared.spec
+        figures = {
+            "recipe": self.recipe.name,
+            "test_accuracy": test["accuracy"],
+            "test_loss": test["loss"],
+            "epoch": epoch,
+            "epochs": self.recipe.train.epochs,
+            "seconds": round(sum(row["seconds"] for row in self.rows), 1),
+            "images": self.batches.images,
+            "dataset": {
+                "name": spec.name,
+                "source": self.prepared.source,
+                "sha256": self.prepared.sha256,
+            },
+            "parameters": parameter_counts(self.model),
+            "versions": versions(),
+        }
+        preprocessing = {"scale": self.recipe.data.scale}
+        if self.recipe.data.scale == "channel":
+            preprocessing |= {"mean": list(spec.mean), "std": list(spec.std)}
+        save_compact(
+            self.model,
+            self.directory.export,
+            class_names=spec.class_names,
+            preprocessing=preprocessing,
+            training={"recipe": self.recipe.as_dict(), "result": figures},
+        )
+        size = sum(f.stat().st_size for f in self.directory.export.rglob("*") if f.is_file())
+        return {**figures, "export": self.directory.export.name, "export_bytes": size}
+
+    def _step(self) -> int:
+        return int(self.model.optimizer.iterations.numpy())
+
+    def _tensorboard(self) -> list[keras.callbacks.Callback]:
+        if find_spec("tensorboard") is None:
+            return []
+        return [keras.callbacks.TensorBoard(self.directory.tensorboard, write_graph=False)]

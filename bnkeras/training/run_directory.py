@@ -1,0 +1,143 @@
+"""The directory of one training run, and the files in it."""
+
+import csv
+import io
+import json
+import os
+import tomllib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from bnkeras.errors import RunDirectoryError
+from bnkeras.recipe import Recipe, load
+
+
+class RunDirectory:
+    """Everything a run writes, each file written beside its place and renamed into it.
+
+    | file | content |
+    |---|---|
+    | `recipe.toml` | the resolved recipe |
+    | `environment.json` | versions, hardware, git state and command of each start |
+    | `metrics.csv`, `metrics.json` | one row per epoch |
+    | `result.json` | the final figures; its presence says that the run is finished |
+    | `checkpoints/` | what a resume needs, removed when the run is finished |
+    | `tensorboard/` | logs, where TensorBoard is installed |
+    | `export/` | the compact export |
+    """
+
+    def __init__(self, path: Path):
+        self.path = path
+        self.checkpoints = path / "checkpoints"
+        self.tensorboard = path / "tensorboard"
+        self.export = path / "export"
+
+    @contextmanager
+    def claim(self, recipe: Recipe) -> Iterator[None]:
+        """Make the directory this run's, alone, for the duration of the context.
+
+        Raises:
+            RunDirectoryError: it cannot be written, holds something else or the run of
+                another recipe, or another process is running in it.
+        """
+        try:
+            self._check(recipe)
+            self.path.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(self.path / ".lock", timeout=0)
+            lock.acquire()
+        except Timeout:
+            raise RunDirectoryError(
+                f"Another process is training in {self.path}. Wait for it, or choose another "
+                f"directory with --out."
+            ) from None
+        except OSError as error:
+            raise RunDirectoryError(
+                f"The run directory {self.path} cannot be written: {error.strerror}. Choose "
+                f"another one with --out."
+            ) from error
+        try:
+            if not self._recipe.exists():
+                write_text(self._recipe, recipe.to_toml())
+            yield
+        finally:
+            lock.release()
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return the rows of the epochs so far."""
+        file = self.path / "metrics.json"
+        return json.loads(file.read_text()) if file.exists() else []
+
+    def write_rows(self, rows: Sequence[dict[str, Any]]) -> None:
+        """Write the rows of all epochs, as JSON and as CSV."""
+        write_text(self.path / "metrics.json", _json(rows))
+        table = io.StringIO()
+        writer = csv.DictWriter(table, fieldnames=list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        write_text(self.path / "metrics.csv", table.getvalue())
+
+    def add_start(self, start: dict[str, Any]) -> None:
+        """Record the environment of one start of this run; a resumed run has several."""
+        file = self.path / "environment.json"
+        starts = json.loads(file.read_text()) if file.exists() else []
+        write_text(file, _json([*starts, start]))
+
+    def result(self) -> dict[str, Any] | None:
+        """Return the final figures, or None for a run that is not finished."""
+        file = self.path / "result.json"
+        return json.loads(file.read_text()) if file.exists() else None
+
+    def write_result(self, result: dict[str, Any]) -> None:
+        """Write the final figures, which marks the run as finished."""
+        write_text(self.path / "result.json", _json(result))
+
+    @property
+    def _recipe(self) -> Path:
+        return self.path / "recipe.toml"
+
+    def _check(self, recipe: Recipe) -> None:
+        if not self.path.exists():
+            return
+        if not self.path.is_dir():
+            raise RunDirectoryError(
+                f"{self.path} is a file; a run needs a directory. Choose another one with --out."
+            )
+        if not self._recipe.exists():
+            foreign = [item.name for item in self.path.iterdir() if item.name != ".lock"]
+            if foreign:
+                raise RunDirectoryError(
+                    f"{self.path} is not empty and holds no run (it has {foreign[0]!r} and no "
+                    f"recipe.toml). Choose another directory with --out."
+                )
+            return
+        try:
+            differences = recipe.differences(load(self._recipe))
+        except tomllib.TOMLDecodeError as error:
+            raise RunDirectoryError(f"{self._recipe} is damaged: {error}.") from error
+        if differences:
+            listed = "\n".join(
+                f"  {key}: {there!r} there, {here!r} now"
+                for key, (here, there) in differences.items()
+            )
+            raise RunDirectoryError(
+                f"{self.path} holds the run of another recipe:\n{listed}\nChoose another "
+                f"directory with --out, or remove this one to begin anew."
+            )
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file beside its place and rename it, so that nobody reads half of it."""
+    partial = path.with_name(f".{path.name}.partial")
+    with partial.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, indent=1, ensure_ascii=False) + "\n"
