@@ -1,0 +1,152 @@
+"""`bnkeras data`: prepare a dataset, and show what is prepared."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from bnkeras import pipelines
+from bnkeras.cli.console import err, out, print_json
+
+app = typer.Typer(
+    name="data",
+    help="Datasets: prepare one, and show which are prepared.",
+    no_args_is_help=True,
+)
+
+DataDir = Annotated[
+    Path | None,
+    typer.Option(
+        "--data-dir",
+        metavar="DIR",
+        help="Where prepared datasets lie. Without it: BNKERAS_DATA_DIR, else the platform's "
+        "cache folder.",
+    ),
+]
+
+
+def _complete(incomplete: str) -> list[str]:
+    return [name for name in pipelines.DATASETS if name.startswith(incomplete)]
+
+
+@app.command()
+def prepare(
+    dataset: Annotated[
+        str,
+        typer.Argument(
+            metavar="DATASET",
+            help=f"One of {', '.join(pipelines.DATASETS)}.",
+            autocompletion=_complete,
+        ),
+    ],
+    source: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PATH",
+            help="What to prepare it from; without it, cifar10 is downloaded. The original "
+            "`cifar-10-python.tar.gz` or `cifar-10-binary.tar.gz`, or a folder or tar of "
+            "`train/CLASS/*.jpg` and `test/CLASS/*.jpg` (or `.png`).",
+        ),
+    ] = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Write a dataset as TFRecords, once, for all later runs.
+
+    A rerun returns at once when there is nothing to do, and completes what was
+    interrupted.
+
+    Examples:
+
+        bnkeras data prepare cifar10
+
+        bnkeras data prepare cifar10 --source cifar-10-python.tar.gz
+
+        bnkeras data prepare cifar10 --source photos/ --data-dir /data
+
+        bnkeras data prepare digits
+    """
+    start = time.perf_counter()
+    with _progress() as report:
+        prepared = pipelines.prepare(dataset, source, data_dir, report)
+    _print_summary(prepared)
+    _print_pair("time", f"{time.perf_counter() - start:.1f} s")
+
+
+@app.command()
+def info(
+    data_dir: DataDir = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show the prepared datasets.
+
+    Examples:
+
+        bnkeras data info
+
+        bnkeras data info --data-dir /data --json
+    """
+    root = pipelines.data_directory(data_dir)
+    found = [one for name in pipelines.DATASETS for one in pipelines.list_prepared(name, root)]
+    if as_json:
+        print_json([_row(one) for one in found])
+        return
+    _print(f"{'Prepared' if found else 'Nothing is prepared'} in {root}")
+    for one in found:
+        _print("")
+        if isinstance(one, pipelines.Prepared):
+            _print_summary(one)
+        else:
+            _print(one.message)
+
+
+def _print_summary(prepared: pipelines.Prepared) -> None:
+    counts = ", ".join(f"{count:,} {split}" for split, count in _counts(prepared).items())
+    _print_pair(prepared.spec.name, prepared.spec.title)
+    _print_pair("source", f"{prepared.source} ({prepared.kind})")
+    _print_pair("fingerprint", prepared.fingerprint)
+    _print_pair("images", counts)
+    _print_pair("size", f"{prepared.bytes / 1e6:,.1f} MB")
+    _print_pair("path", prepared.path)
+
+
+def _print_pair(key: str, value: object) -> None:
+    _print(f"{key:<12} {value}")
+
+
+def _print(line: str) -> None:
+    # A path is copied from the terminal: it must not be wrapped or read as markup.
+    out.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def _row(one: pipelines.Prepared | pipelines.Damaged) -> dict[str, Any]:
+    ready = isinstance(one, pipelines.Prepared)
+    return {
+        "dataset": one.spec.name,
+        "fingerprint": one.path.parent.name,
+        "source": one.source if ready else None,
+        "counts": _counts(one) if ready else None,
+        "bytes": one.bytes if ready else None,
+        "path": str(one.path),
+        "problem": None if ready else one.message,
+    }
+
+
+def _counts(prepared: pipelines.Prepared) -> dict[str, int]:
+    return {split: prepared.counts[split] for split in prepared.spec.splits}
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[int, int | None, str], None]]:
+    """Show a bar on the terminal that is gone when the work is done."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, TimeElapsedColumn(), console=err, transient=True) as bar:
+        task = bar.add_task("starting", total=None)
+
+        def report(done: int, total: int | None, what: str) -> None:
+            bar.update(task, completed=done, total=total, description=what)
+
+        yield report

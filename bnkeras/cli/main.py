@@ -1,0 +1,72 @@
+"""The `bnkeras` command: subcommands, error messages and exit codes."""
+
+import io
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from bnkeras._version import __version__
+from bnkeras.cli import data, recipe
+from bnkeras.errors import BnkerasError
+
+# TensorFlow reads this when it is imported, which no subcommand does at import.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+app = typer.Typer(
+    name="bnkeras",
+    help="Train only the BatchNorm scale and shift of randomly initialised networks.",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+)
+
+
+app.add_typer(recipe.app)
+app.add_typer(data.app)
+
+
+def _version(value: bool) -> None:
+    if value:
+        print(f"bnkeras {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _global_options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Print the version."),
+    ] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show the traceback of an error; valid anywhere.")
+    ] = False,
+) -> None:
+    """Train only the BatchNorm scale and shift of randomly initialised networks."""
+
+
+def main() -> None:
+    """Run the command line; errors are a few clear lines, and the exit code 1 or 2."""
+    # A user who meets an error appends --debug to the line before, so it is
+    # accepted after the subcommand too.
+    debug = "--debug" in sys.argv
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # γ and β in a terminal without them are no reason to stop.
+        sys.stdout.reconfigure(errors="backslashreplace")
+    arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
+    try:
+        app(arguments, prog_name="bnkeras")
+    except Exception as error:
+        if debug:
+            raise
+        expected = isinstance(error, BnkerasError)
+        message = str(error) if expected else f"{type(error).__name__}: {error}"
+        if not expected:
+            message += "\nThis was not expected; the same line with --debug shows where it arose."
+        print(f"bnkeras: {message}", file=sys.stderr)
+        sys.exit(error.exit_code if expected else 1)
+
+
+if __name__ == "__main__":
+    main()

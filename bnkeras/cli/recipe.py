@@ -1,0 +1,147 @@
+"""`bnkeras recipe`: what is shipped, and what a recipe comes down to."""
+
+from collections.abc import Sequence
+from itertools import groupby
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from bnkeras.cli.console import out, print_json
+
+if TYPE_CHECKING:
+    from bnkeras.recipe import Recipe
+
+app = typer.Typer(
+    name="recipe",
+    help="Recipes: a network, a regime and the settings that train it.",
+    no_args_is_help=True,
+)
+
+
+def _complete(incomplete: str) -> list[str]:
+    from bnkeras.recipe import names
+
+    return [name for name in names() if name.startswith(incomplete)]
+
+
+Name = Annotated[
+    str,
+    typer.Argument(
+        metavar="NAME",
+        help="A name that `bnkeras recipe list` shows, or the path of a TOML file.",
+        autocompletion=_complete,
+    ),
+]
+Set = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Change a setting, such as `train.epochs=20`. Give it as often as you like.",
+    ),
+]
+Seed = Annotated[int | None, typer.Option(help="Root seed of weights, shuffling and augmentation.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@app.command("list")
+def list_recipes(as_json: Json = False) -> None:
+    """Show every shipped recipe with the accuracy to expect of it.
+
+    Examples:
+
+        bnkeras recipe list
+
+        bnkeras recipe list --json
+    """
+    from bnkeras.recipe import catalogue, load, models, regimes
+
+    rows = [{"model": entry.model, **_row(load(entry.name))} for entry in catalogue()]
+    if as_json:
+        print_json(rows)
+        return
+    out.print("Recipes, with the test accuracy to expect and where that number is from.\n")
+    _print_groups(rows, models())
+    out.print("[bold]What a regime trains[/]")
+    for regime, title in regimes().items():
+        out.print(f"  {regime:<18}{title}", highlight=False)
+
+
+@app.command()
+def show(name: Name, settings: Set = None, seed: Seed = None, as_json: Json = False) -> None:
+    """Print a recipe as it is composed, every setting with what it means.
+
+    What is printed is a recipe: save it to a file, change it, and give the file's
+    path in place of a name.
+
+    Examples:
+
+        bnkeras recipe show resnet14_bnonly
+
+        bnkeras recipe show resnet14_bnonly --set train.epochs=20 > mine.toml
+
+        bnkeras recipe show mine.toml --json
+    """
+    from bnkeras.recipe import load
+
+    recipe = load(name, settings or (), seed)
+    if as_json:
+        print_json(_facts(recipe))
+    else:
+        # Not through the console: it would wrap lines and read brackets as markup.
+        print(recipe.to_toml(), end="")
+
+
+def _row(recipe: "Recipe") -> dict[str, Any]:
+    expected = recipe.expected
+    return {
+        "recipe": recipe.name,
+        "dataset": recipe.data.dataset,
+        "network": recipe.model.network,
+        "regime": recipe.model.regime,
+        "accuracy": expected and expected.accuracy,
+        "spread": expected and expected.spread,
+        "seeds": expected and expected.seeds,
+        "from": expected and expected.source,
+    }
+
+
+def _facts(recipe: "Recipe") -> dict[str, Any]:
+    expected = recipe.expected
+    return {
+        "recipe": recipe.name,
+        "about": recipe.about.model_dump(),
+        "expected": expected and expected.model_dump(by_alias=True),
+        "base": recipe.base,
+        "changes": recipe.changes,
+        **recipe.as_dict(),
+    }
+
+
+def _print_groups(rows: Sequence[dict[str, Any]], titles: dict[str, str]) -> None:
+    """Print the recipes of each model under its title, narrow enough for 80 columns."""
+    from rich.table import Table
+
+    width = max(len(row["recipe"]) for row in rows)
+    for model, group in groupby(rows, key=lambda row: row["model"]):
+        members = list(group)
+        network, dataset = members[0]["network"], members[0]["dataset"]
+        out.print(
+            f"[bold]{titles[model]}[/] (network {network}, dataset {dataset})", highlight=False
+        )
+        table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 0))
+        table.add_column(width=width)
+        table.add_column(width=8, justify="right")
+        table.add_column()
+        for row in members:
+            part = row["recipe"].removesuffix(row["regime"])
+            table.add_row(f"{part}[cyan]{row['regime']}[/]", _accuracy(row), row["from"])
+        out.print(table, highlight=False)
+        out.print()
+
+
+def _accuracy(row: dict[str, Any]) -> str:
+    if row["accuracy"] is None:
+        return ""
+    spread = "" if row["spread"] is None else f" ± {row['spread']:g}"
+    return f"{row['accuracy']:.1f}%{spread}"

@@ -1,0 +1,126 @@
+"""The recipe: typed, validated settings, with what they are and what they should reach."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from bnkeras.recipe._schema import (
+    About,
+    DataSettings,
+    Expected,
+    ModelSettings,
+    Section,
+    Settings,
+    StrategySettings,
+    TrainSettings,
+)
+from bnkeras.recipe._toml import literal
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A resolved recipe. Two are equal when their settings are.
+
+    Attributes:
+        seed: the root seed of weights, shuffling and augmentation.
+        model: the network, its initialisation and regime.
+        data: dataset and augmentation.
+        train: optimizer and schedule.
+        strategy: the devices.
+        name: the shipped name, or that of the file without its ending.
+        about: title, source, hardware and duration.
+        expected: the accuracy to expect of just these settings, or None where it is
+            unknown; a change to the network, the data or the training makes it unknown.
+        base: the shipped recipe that the settings began as, or None.
+        changes: what was set otherwise than in `base`: {key: (there, here)}.
+    """
+
+    seed: int
+    model: ModelSettings
+    data: DataSettings
+    train: TrainSettings
+    strategy: StrategySettings
+    name: str = field(compare=False)
+    about: About = field(compare=False)
+    expected: Expected | None = field(default=None, compare=False)
+    base: str | None = field(default=None, compare=False)
+    changes: dict[str, tuple[Any, Any]] = field(default_factory=dict, compare=False)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the settings as nested tables of plain values; what is not set is absent."""
+        settings: dict[str, Any] = {"seed": self.seed}
+        for name, section in self._sections():
+            settings[name] = section.model_dump(mode="json", exclude_none=True)
+        return settings
+
+    def differences(self, other: "Recipe") -> dict[str, tuple[Any, Any]]:
+        """Return the settings in which the two differ: {dotted key: (own, the other's)}.
+
+        A setting that one of them does not have is None there.
+        """
+        own, others = dict(_flat(self.as_dict())), dict(_flat(other.as_dict()))
+        return {
+            key: (own.get(key), others.get(key))
+            for key in [*own, *(key for key in others if key not in own)]
+            if own.get(key) != others.get(key)
+        }
+
+    def to_toml(self) -> str:
+        """Return the settings as TOML that loads again to an equal recipe.
+
+        What the recipe is stands in comments at the top, for it would not be true
+        any more of a copy that somebody changes.
+        """
+        blocks = ["\n".join(f"# {line}" for line in self._header())]
+        blocks.append(_line("seed", self.seed, Settings.model_fields["seed"].description))
+        for name, section in self._sections():
+            lines = [f"[{name}]"]
+            for key, value in section.model_dump(mode="json", exclude_none=True).items():
+                lines.append(_line(key, value, type(section).model_fields[key].description))
+            blocks.append("\n".join(lines))
+        return "\n\n".join(blocks) + "\n"
+
+    def _sections(self) -> Iterator[tuple[str, Section]]:
+        for name in ("model", "data", "train", "strategy"):
+            yield name, getattr(self, name)
+
+    def _header(self) -> list[str]:
+        facts = {
+            "recipe": f"{self.name}, {self.about.title}" if self.about.title else self.name,
+            "source": self.about.source,
+            "hardware": self.about.hardware,
+            "duration": self.about.duration,
+            "expected": _expectation(self.expected),
+            "changed": "; ".join(
+                f"{key} {_shown(there)} → {_shown(here)}"
+                for key, (there, here) in self.changes.items()
+            ),
+        }
+        if self.changes:
+            facts["changed"] = f"from {self.base}: {facts['changed']}"
+        # One line each, whatever a name or a title holds: they are comments.
+        return [f"{key + ':':<10}{' '.join(text.split())}" for key, text in facts.items() if text]
+
+
+def _expectation(expected: Expected | None) -> str:
+    if expected is None:
+        return "not known for these settings"
+    seeds = f", mean of {expected.seeds} seeds" if expected.seeds else ""
+    return f"{expected} test accuracy{seeds} ({expected.source})"
+
+
+def _line(key: str, value: Any, description: str | None) -> str:
+    text = f"{key} = {literal(value)}"
+    return f"{text}  # {description}" if description else text
+
+
+def _shown(value: Any) -> str:
+    return "unset" if value is None else literal(value)
+
+
+def _flat(table: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in table.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield prefix + key, value

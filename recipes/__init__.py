@@ -1,0 +1,1 @@
+"""The shipped recipes: `models/` and `regimes/`, which `bnkeras.recipe` composes."""
