@@ -1,0 +1,58 @@
+"""A split as read from a source, and the checks that every source must pass."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from bnkeras.errors import DataError
+from bnkeras.pipelines.registry import DatasetSpec
+
+# (done, total or None when unknown, what is being done)
+Progress = Callable[[int, int | None, str], None]
+
+
+@dataclass
+class RawSplit:
+    """Images in the order of the source, before they are written.
+
+    Attributes:
+        keys: one per image, unique, the same wherever the source lies.
+        images: uint8 arrays, [height, width, channels] each.
+        labels: one per image.
+    """
+
+    keys: list[str] = field(default_factory=list)
+    images: list[np.ndarray] = field(default_factory=list)
+    labels: list[int] = field(default_factory=list)
+
+    def add(self, key: str, image: np.ndarray, label: int) -> None:
+        """Append one image."""
+        self.keys.append(key)
+        self.images.append(image)
+        self.labels.append(label)
+
+
+def check_counts(splits: Mapping[str, RawSplit], spec: DatasetSpec, source: object) -> None:
+    """Compare the counts with those of `spec`.
+
+    Raises:
+        DataError: a split has another number of images than expected, or, where the
+            dataset is balanced, a class has.
+    """
+    for split, expected in spec.splits.items():
+        labels = splits[split].labels
+        if len(labels) != expected:
+            raise DataError(
+                f"{source} has {len(labels):,} images in {split!r}; {spec.name} has "
+                f"{expected:,}. Check that the source is complete."
+            )
+        per_class = expected // len(spec.class_names)
+        counts = np.bincount(labels, minlength=len(spec.class_names))
+        for name, count in zip(spec.class_names, counts, strict=True):
+            if spec.balanced and count != per_class:
+                raise DataError(
+                    f"{source} has {count:,} images of class {name!r} in {split!r}; "
+                    f"{spec.name} has {per_class:,} of each class. "
+                    "Check that the source is complete."
+                )
