@@ -69,7 +69,10 @@ def prepare(
 
         bnkeras data prepare digits
     """
+    from bnkeras.cli.quiet import start_tensorflow
+
     start = time.perf_counter()
+    start_tensorflow()
     with _progress() as report:
         prepared = pipelines.prepare(dataset, source, data_dir, report)
     _print_summary(prepared)

@@ -1,15 +1,19 @@
-"""`bnkeras recipe`: what is shipped, and what a recipe comes down to."""
+"""`bnkeras recipe`: what is shipped, what a recipe comes down to, and running one."""
 
+import hashlib
+import json
 from collections.abc import Sequence
 from itertools import groupby
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bnkeras.cli.console import out, print_json
+from bnkeras.cli.console import err, out, print_json
 
 if TYPE_CHECKING:
     from bnkeras.recipe import Recipe
+    from bnkeras.training import RunResult
 
 app = typer.Typer(
     name="recipe",
@@ -41,6 +45,24 @@ Set = Annotated[
     ),
 ]
 Seed = Annotated[int | None, typer.Option(help="Root seed of weights, shuffling and augmentation.")]
+Out = Annotated[
+    Path | None,
+    typer.Option(
+        "--out",
+        metavar="DIR",
+        help="Run directory; the export lies inside it. Without it, a folder of `runs/` that is "
+        "named after the recipe and what was changed of it.",
+    ),
+]
+DataDir = Annotated[
+    Path | None,
+    typer.Option(
+        "--data-dir",
+        metavar="DIR",
+        help="Where prepared datasets lie. Without it: BNKERAS_DATA_DIR, else the platform's "
+        "cache folder.",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -90,6 +112,88 @@ def show(name: Name, settings: Set = None, seed: Seed = None, as_json: Json = Fa
     else:
         # Not through the console: it would wrap lines and read brackets as markup.
         print(recipe.to_toml(), end="")
+
+
+@app.command()
+def run(
+    name: Name,
+    settings: Set = None,
+    seed: Seed = None,
+    directory: Out = None,
+    data_dir: DataDir = None,
+    as_json: Json = False,
+) -> None:
+    """Train what a recipe describes, evaluate it on the test images, and export it.
+
+    A run that was stopped goes on from its last checkpoint when the same command is
+    given again, and ends with the same weights. A finished run is not repeated.
+
+    Examples:
+
+        bnkeras recipe run digits_resnet14_bnonly
+
+        bnkeras recipe run resnet14_bnonly --set train.epochs=20 --set train.milestones=[10,15]
+
+        bnkeras recipe run resnet14_bnonly --seed 1 --out runs/second
+
+        bnkeras recipe run mine.toml --data-dir /data
+    """
+    from bnkeras.recipe import load
+
+    recipe = load(name, settings or (), seed)
+    directory = directory or _default_directory(name, recipe)
+
+    from bnkeras.cli.quiet import start_tensorflow
+
+    start_tensorflow()
+    from bnkeras.cli.training import train
+
+    if not as_json:
+        _print_heading(recipe, directory)
+    try:
+        result = train(recipe, directory, data_dir, print_epochs=not as_json)
+    except KeyboardInterrupt:
+        err.print("Stopped. The same command goes on from the last checkpoint.")
+        raise typer.Exit(130) from None
+    if as_json:
+        print_json({"directory": str(result.directory), **result.figures})
+    else:
+        _print_outcome(recipe, result)
+
+
+def _default_directory(name: str, recipe: "Recipe") -> Path:
+    """Return `runs/NAME`, with a digest of the settings behind it where options changed them."""
+    from bnkeras.recipe import load
+
+    if not recipe.differences(load(name)):
+        return Path("runs", recipe.name)
+    settings = json.dumps(recipe.as_dict(), sort_keys=True)
+    return Path("runs", f"{recipe.name}-{hashlib.sha256(settings.encode()).hexdigest()[:6]}")
+
+
+def _print_heading(recipe: "Recipe", directory: Path) -> None:
+    title = recipe.about.title or recipe.name
+    changes = ", ".join(f"{key} = {here}" for key, (_, here) in recipe.changes.items())
+    out.print(f"[bold]{title}[/]" + (f", with {changes}" if changes else ""), highlight=False)
+    out.print(f"in {directory}; stop it whenever you like, the same command goes on\n")
+
+
+def _print_outcome(recipe: "Recipe", result: "RunResult") -> None:
+    from bnkeras.cli.training import human_bytes
+
+    figures = result.figures
+    counts = figures["parameters"]
+    if result.finished_before:
+        out.print(f"{result.directory} holds the finished run; its figures:")
+    expected = f" (expected: {recipe.expected})" if recipe.expected else ""
+    out.print(
+        f"[bold]test accuracy {figures['test_accuracy']:.1%}[/]{expected}, "
+        f"{counts['trainable']:,} of {counts['total']:,} parameters trained "
+        f"({counts['trainable'] / counts['total']:.2%}), "
+        f"export {result.export} of {human_bytes(figures['export_bytes'])}",
+        highlight=False,
+        soft_wrap=True,
+    )
 
 
 def _row(recipe: "Recipe") -> dict[str, Any]:

@@ -1,0 +1,31 @@
+"""Starting TensorFlow without its start-up messages."""
+
+import os
+import sys
+import tempfile
+
+
+def start_tensorflow() -> None:
+    """Import TensorFlow and find its devices in silence; on an error, show what was held back.
+
+    TensorFlow 2.21 writes half a dozen lines about its build and about absent GPUs
+    to file descriptor 2 before any setting of its log level is read.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    sys.stderr.flush()
+    stderr = os.dup(2)
+    with tempfile.TemporaryFile() as held_back:
+        os.dup2(held_back.fileno(), 2)
+        try:
+            import tensorflow as tf
+
+            tf.config.list_physical_devices()
+            # From here on its Python side speaks of deprecations, too.
+            tf.get_logger().setLevel("ERROR")
+        except BaseException:
+            held_back.seek(0)
+            os.write(stderr, held_back.read())
+            raise
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)

@@ -1,0 +1,97 @@
+"""A training run with a progress bar."""
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import keras
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from bnkeras.cli.console import err, out
+from bnkeras.training import RunResult, run
+
+if TYPE_CHECKING:
+    from bnkeras.recipe import Recipe
+
+# Reading the metrics costs a synchronisation with the device, so not at every step.
+_SECONDS_BETWEEN_READINGS = 1.0
+
+
+def train(
+    recipe: "Recipe", directory: Path, data_dir: Path | None, *, print_epochs: bool = True
+) -> RunResult:
+    """Run `recipe` in `directory`, with a bar over all steps and a line per epoch."""
+    columns = [
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[state]}", style="dim"),
+        TimeElapsedColumn(),
+        TextColumn("left", style="dim"),
+        TimeRemainingColumn(),
+    ]
+    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as progress:
+        shown = _Shown(progress, recipe.name, print_epochs)
+        return run(recipe, directory, data_dir=data_dir, callbacks=[shown])
+
+
+class _Shown(keras.callbacks.Callback):
+    """Moves the bar, and prints what an epoch came to."""
+
+    def __init__(self, progress: Progress, name: str, print_epochs: bool):
+        super().__init__()
+        self._progress = progress
+        self._task = progress.add_task(name, total=None, state="starting")
+        self._print_epochs = print_epochs
+        self._epoch = 0
+        self._read_at = 0.0
+
+    def on_train_begin(self, logs=None):
+        self._progress.update(self._task, total=self.params["epochs"] * self.params["steps"])
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._epoch = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        done = self._epoch * self.params["steps"] + batch + 1
+        now = time.monotonic()
+        if now - self._read_at < _SECONDS_BETWEEN_READINGS:
+            self._progress.update(self._task, completed=done)
+            return
+        self._read_at = now
+        metrics = self.model.get_metrics_result()
+        state = (
+            f"epoch {self._epoch + 1}/{self.params['epochs']}  "
+            f"loss {float(metrics['cross_entropy']):.3f}  "
+            f"accuracy {float(metrics['accuracy']):.1%}"
+        )
+        self._progress.update(self._task, completed=done, state=state)
+
+    def on_epoch_end(self, epoch, logs=None):
+        if not self._print_epochs:
+            return
+        held_out = "val" if "val_accuracy" in logs else "test"
+        digits = len(str(self.params["epochs"]))
+        out.print(
+            f"epoch {epoch + 1:{digits}}/{self.params['epochs']}  "
+            f"rate {logs['learning_rate']:<7.3g} loss {logs['loss']:.3f}  "
+            f"accuracy {logs['accuracy']:6.1%}  "
+            f"{held_out} {logs[f'{held_out}_accuracy']:6.1%}  {logs['seconds']:.1f} s",
+            highlight=False,
+        )
+
+
+def human_bytes(count: int) -> str:
+    """Return a size in decimal units: `99.9 KB`."""
+    for unit in ("bytes", "KB", "MB"):
+        if count < 1000:
+            return f"{count:.3g} {unit}" if unit != "bytes" else f"{count} {unit}"
+        count /= 1000
+    return f"{count:.3g} GB"
