@@ -1,6 +1,7 @@
 """What a run needs to go on: the variables that training changes, and nothing else."""
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import keras
@@ -46,7 +47,7 @@ class Checkpoints:
         """
         if not self._manager.latest_checkpoint:
             return False
-        self._read(self._state, self._manager.latest_checkpoint)
+        self._read(self._state.restore, self._manager.latest_checkpoint)
         return True
 
     def save(self, step: int) -> None:
@@ -59,7 +60,7 @@ class Checkpoints:
 
     def restore_best(self, epoch: int) -> None:
         """Restore the weights of the best epoch."""
-        self._read(self._weights, self._best(epoch))
+        self._read(self._weights.read, self._best(epoch))
 
     def forget_best_but(self, epoch: int) -> None:
         """Remove the weights of earlier best epochs."""
@@ -74,10 +75,10 @@ class Checkpoints:
     def _best(self, epoch: int) -> str:
         return str(self._folder / f"best-{epoch}")
 
-    def _read(self, checkpoint: tf.train.Checkpoint, path: str) -> None:
+    def _read(self, restore: Callable, path: str) -> None:
         try:
-            checkpoint.read(path).assert_consumed()
-        except (tf.errors.OpError, AssertionError, ValueError) as error:
+            restore(path).assert_consumed()
+        except (tf.errors.OpError, AssertionError, IndexError, ValueError) as error:
             raise RunError(
                 f"The checkpoint {path} cannot be read: {str(error).splitlines()[0]}\nRemove the "
                 f"folder {self._folder} to begin the run anew."

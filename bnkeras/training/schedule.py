@@ -24,7 +24,7 @@ class StepSchedule(keras.optimizers.schedules.LearningRateSchedule):
     Source: Frankle et al. 2021, appendix B.
 
     Example:
-        >>> float(StepSchedule(0.1, [80, 120])(100))
+        >>> round(float(StepSchedule(0.1, [80, 120])(100)), 6)
         0.01
     """
 

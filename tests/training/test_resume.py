@@ -1,0 +1,134 @@
+"""Promise 5: interrupted equals uninterrupted, bit for bit."""
+
+import json
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import keras
+import numpy as np
+import pytest
+
+import bnkeras
+import bnkeras.recipe
+from bnkeras.errors import RunError
+from bnkeras.training import run
+
+RECIPE = "digits_resnet14_bnonly"
+SHORT = ["train.epochs=3", "train.milestones=[2]"]
+# Every step has its checkpoint, so that a resume begins in the middle of an epoch.
+OFTEN = "train.checkpoint_minutes=1e-9"
+
+
+class _StopError(Exception):
+    pass
+
+
+class _StopAfter(keras.callbacks.Callback):
+    def __init__(self, steps):
+        super().__init__()
+        self.steps = steps
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.steps -= 1
+        if self.steps == 0:
+            raise _StopError
+
+
+def weights(export):
+    return {v.path: v.numpy().tobytes() for v in bnkeras.load_compact(export).variables}
+
+
+def rows(directory):
+    """Return the metrics, but for the seconds, which no run has twice."""
+    table = json.loads((directory / "metrics.json").read_text())
+    return [{key: row[key] for key in row if key != "seconds"} for row in table]
+
+
+@pytest.fixture(scope="module")
+def data_dir(tmp_path_factory):
+    return tmp_path_factory.mktemp("data")
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory, data_dir):
+    recipe = bnkeras.recipe.load(RECIPE, [*SHORT, OFTEN])
+    return run(recipe, tmp_path_factory.mktemp("uninterrupted") / "run", data_dir=data_dir)
+
+
+@pytest.mark.parametrize("steps", [1, 21, 22, 30, 65])
+def test_an_exception_at_any_step_changes_nothing(steps, uninterrupted, data_dir, tmp_path):
+    recipe = bnkeras.recipe.load(RECIPE, [*SHORT, OFTEN])
+    with pytest.raises(_StopError):
+        run(recipe, tmp_path / "run", data_dir=data_dir, callbacks=[_StopAfter(steps)])
+    assert not (tmp_path / "run" / "result.json").exists()
+    result = run(recipe, tmp_path / "run", data_dir=data_dir)
+    assert weights(result.export) == weights(uninterrupted.export)
+    assert rows(result.directory) == rows(uninterrupted.directory)
+    assert result.figures["test_accuracy"] == uninterrupted.figures["test_accuracy"]
+    assert len(json.loads((result.directory / "environment.json").read_text())) == 2
+
+
+def test_checkpoints_do_not_change_the_result(uninterrupted, data_dir, tmp_path):
+    recipe = bnkeras.recipe.load(RECIPE, SHORT)
+    result = run(recipe, tmp_path / "run", data_dir=data_dir)
+    assert weights(result.export) == weights(uninterrupted.export)
+
+
+def test_the_best_epoch_survives_a_stop(data_dir, tmp_path):
+    settings = [*SHORT, OFTEN, "data.validation=20", "train.keep='best'", "train.learning_rate=2.0"]
+    recipe = bnkeras.recipe.load(RECIPE, settings)
+    whole = run(recipe, tmp_path / "whole", data_dir=data_dir)
+    losses = [row["val_loss"] for row in rows(whole.directory)]
+    assert whole.figures["epoch"] == 1 + int(np.argmin(losses))
+    with pytest.raises(_StopError):
+        run(recipe, tmp_path / "cut", data_dir=data_dir, callbacks=[_StopAfter(40)])
+    cut = run(recipe, tmp_path / "cut", data_dir=data_dir)
+    assert cut.figures["epoch"] == whole.figures["epoch"]
+    assert weights(cut.export) == weights(whole.export)
+
+
+def test_a_damaged_checkpoint_is_named(data_dir, tmp_path):
+    recipe = bnkeras.recipe.load(RECIPE, [*SHORT, OFTEN])
+    with pytest.raises(_StopError):
+        run(recipe, tmp_path / "run", data_dir=data_dir, callbacks=[_StopAfter(5)])
+    for file in (tmp_path / "run" / "checkpoints").glob("ckpt-*.data*"):
+        file.write_bytes(file.read_bytes()[:100])
+    with pytest.raises(RunError, match=r"checkpoints/ckpt-\d+ cannot be read"):
+        run(recipe, tmp_path / "run", data_dir=data_dir)
+
+
+def test_five_kills_change_nothing(data_dir, tmp_path):
+    settings = ["train.epochs=40", "train.milestones=[20,30]", "train.checkpoint_minutes=0.002"]
+    options = [option for setting in settings for option in ("--set", setting)]
+
+    def command(out):
+        call = [sys.executable, "-m", "bnkeras.cli.main", "recipe", "run", RECIPE, *options]
+        return [*call, "--out", str(out), "--data-dir", str(data_dir)]
+
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    subprocess.run(command(whole), check=True, capture_output=True)
+    moments = random.Random()
+    kills = 0
+    while kills < 5:
+        before = _newest(cut)
+        process = subprocess.Popen(
+            command(cut), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        # Not before training goes on, or most kills would hit the start of TensorFlow.
+        while _newest(cut) == before and process.poll() is None:
+            time.sleep(0.01)
+        time.sleep(moments.uniform(0, 1.0))
+        process.kill()
+        assert process.wait() == -signal.SIGKILL, "the run was over before the last kill"
+        kills += 1
+    subprocess.run(command(cut), check=True, capture_output=True)
+    assert weights(cut / "export") == weights(whole / "export")
+    assert rows(cut) == rows(whole)
+
+
+def _newest(directory):
+    state = directory / "checkpoints" / "checkpoint"
+    return state.read_text() if state.exists() else None
