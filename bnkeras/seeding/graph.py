@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from bnkeras.seeding.laws import Constant, Draw, Law, Normal, Orthogonal, Sign, Uniform, parse
 from bnkeras.seeding.reference import tall_shape
-from bnkeras.seeding.streams import stream
+from bnkeras.seeding.streams import check_count, check_index, stream
 
 _PHILOX = 1
 
@@ -22,9 +22,15 @@ _PHILOX = 1
 def words(seed: int, path: str, count: int | tf.Tensor, index: int | tf.Tensor = 0) -> tf.Tensor:
     """Return `count` random 32-bit words of the stream of `path`, uint32 [count].
 
-    The same as `reference.words`; `count` and `index` may be scalar tensors.
+    The same as `reference.words`; `count` and `index` may be scalar tensors, whose
+    range is not checked.
+
+    Raises:
+        SeedingError: an argument is out of range.
     """
     key, high = stream(seed, path)
+    count = count if tf.is_tensor(count) else check_count(count)
+    index = index if tf.is_tensor(index) else check_index(index)
     index = tf.bitwise.left_shift(tf.cast(index, tf.uint64), np.uint64(32))
     return _philox([count], np.uint64(key), tf.stack([index, np.uint64(high)]))
 
@@ -74,7 +80,7 @@ def draw(
             normal = tf.reshape(_normal(size, key, counter, table), tall)
             q, r = tf.linalg.qr(tf.cast(normal, tf.float64))
             q *= tf.where(tf.linalg.diag_part(r) < 0, tf.cast(-1, q.dtype), tf.cast(1, q.dtype))
-            q = q if tall == (size // shape[-1], shape[-1]) else tf.transpose(q)
+            q = q if tall == (prod(shape[:-1]), shape[-1]) else tf.transpose(q)
             return tf.reshape(tf.cast(gain * q, tf.float32), shape)
 
 

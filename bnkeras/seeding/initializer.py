@@ -1,10 +1,17 @@
 """The Keras initializer over the generator."""
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+
 import keras
 
+from bnkeras.errors import SeedingError
 from bnkeras.seeding import reference
 from bnkeras.seeding.laws import Law, parse
 from bnkeras.seeding.streams import stream
+
+_expected: ContextVar[Mapping[str, tuple[int, ...]] | None] = ContextVar("expected", default=None)
 
 
 @keras.saving.register_keras_serializable(package="bnkeras")
@@ -36,9 +43,29 @@ class Seeded(keras.initializers.Initializer):
 
     def __call__(self, shape, dtype=None):
         """Return the values of a variable of `shape`, float32 cast to `dtype`."""
+        expected = _expected.get()
+        if expected is not None and expected.get(self.path) != tuple(shape):
+            raise SeedingError(
+                f"The variable {self.path!r} of shape {tuple(shape)} is not among the expected "
+                f"ones; expected shape: {expected.get(self.path, 'none')}."
+            )
         values = reference.values(self.law, self.seed, self.path, shape)
         return keras.ops.convert_to_tensor(values, dtype or "float32")
 
     def get_config(self):
         """Return the arguments of the constructor."""
         return {"law": str(self.law), "seed": self.seed, "path": self.path}
+
+
+@contextmanager
+def expecting(shapes: Mapping[str, tuple[int, ...]]) -> Iterator[None]:
+    """Let `Seeded` make only variables of these paths and shapes, else raise SeedingError.
+
+    A network of untrusted arguments, such as a width of a million, fails at its
+    first layer, before it takes memory.
+    """
+    token = _expected.set(shapes)
+    try:
+        yield
+    finally:
+        _expected.reset(token)

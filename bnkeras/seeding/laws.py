@@ -97,6 +97,10 @@ def parse(text: "str | Law") -> Law:
     | `output_bias(fan_in)` | U[−1 / √fan-in, 1 / √fan-in] | PyTorch's `nn.Linear` |
     | `constant(value)` | value | |
 
+    The numbers are 0 or between 1e-20 and 1e20 in size. With smaller ones values
+    could fall below the normal range of float32, which TensorFlow flushes to zero
+    and NumPy does not; larger ones could overflow.
+
     Raises:
         SeedingError: the text is no law; the message lists the choices.
     """
@@ -112,14 +116,16 @@ def parse(text: "str | Law") -> Law:
         hint = did_you_mean(name, _LAWS)
         raise SeedingError(f"No initialisation law {name!r}: choose {_choices()}.{hint}")
     try:
-        values = tuple(float(part) for part in arguments.split(",")) if arguments else ()
+        # Adding 0 turns -0 into 0, which the text of a law can not tell apart.
+        values = tuple(float(part) + 0.0 for part in arguments.split(",")) if arguments else ()
     except ValueError:
         values = (math.nan,)
     definition = _LAWS[name]
-    if len(values) not in definition.counts or not all(map(math.isfinite, values)):
+    if len(values) not in definition.counts or not all(map(_in_range, values)):
+        numbers = ", with numbers that are 0 or between 1e-20 and 1e20 in size"
         raise SeedingError(
-            f"The law {name!r} is written {definition.form}, with finite numbers; "
-            f"received {text!r}."
+            f"The law {name!r} is written {definition.form}"
+            f"{numbers if any(definition.counts) else ''}; received {text!r}."
         )
     if fault := definition.fault(*values):
         raise SeedingError(f"{definition.form}: {fault}; received {text!r}.")
@@ -133,6 +139,8 @@ def fan_in(shape: tuple[int, ...]) -> int:
             f"A law that scales with fan-in needs a kernel of two or more axes; received the "
             f"shape {shape}. For a vector choose uniform(low, high) or constant(value)."
         )
+    if 0 in shape[:-1]:
+        raise SeedingError(f"A law that scales with fan-in needs inputs; received {shape}.")
     return math.prod(shape[:-1])
 
 
@@ -147,6 +155,10 @@ class _Definition:
 def _float32(value: float) -> float:
     """Round to float32: every law's parameters are float32 numbers in every implementation."""
     return float(np.float32(value))
+
+
+def _in_range(value: float) -> bool:
+    return value == 0 or 1e-20 <= abs(value) <= 1e20
 
 
 def _he_std(shape: tuple[int, ...]) -> float:
@@ -180,7 +192,9 @@ _LAWS = {
         "uniform(low, high)",
         (2,),
         lambda shape, low, high: Uniform(_float32(low), _float32(high)),
-        lambda low, high: None if low < high else "low is below high",
+        lambda low, high: (
+            None if _float32(low) < _float32(high) else "low is below high in float32"
+        ),
     ),
     "output_bias": _Definition(
         "output_bias(fan_in)",

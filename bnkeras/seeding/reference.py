@@ -9,7 +9,7 @@ import numpy as np
 
 from bnkeras.errors import SeedingError
 from bnkeras.seeding.laws import Constant, Draw, Law, Normal, Orthogonal, Sign, Uniform, parse
-from bnkeras.seeding.streams import WORDS_PER_INDEX, stream
+from bnkeras.seeding.streams import check_count, check_index, stream
 
 _MULTIPLIERS = np.array([0xD2511F53, 0xCD9E8D57], np.uint64)
 _WEYL = (0x9E3779B9, 0xBB67AE85)
@@ -38,10 +38,7 @@ def words(seed: int, path: str, count: int, index: int = 0) -> np.ndarray:
     array([226364300, 367351452], dtype=uint32)
     """
     key, high = stream(seed, path)
-    if not 0 <= index < 1 << 32:
-        raise SeedingError(f"The index of a sub-stream is from 0 to 2**32 - 1; received {index}.")
-    if not 0 <= count <= WORDS_PER_INDEX:
-        raise SeedingError(f"A sub-stream has 0 to 2**34 words; received a count of {count}.")
+    count, index = check_count(count), check_index(index)
     blocks = -(-count // 4)
     output = np.empty((blocks, 4), np.uint32)
     for start in range(0, blocks, _CHUNK):
@@ -125,7 +122,7 @@ def values(law: str | Law, seed: int, path: str, shape: Sequence[int]) -> np.nda
             normal = _normal(seed, path, size).astype(np.float64)
             q, r = np.linalg.qr(normal.reshape(tall))
             q = q * np.where(np.diagonal(r) < 0, -1.0, 1.0)
-            q = q if tall == (size // shape[-1], shape[-1]) else q.T
+            q = q if tall == (prod(shape[:-1]), shape[-1]) else q.T
             return (gain * q).astype(np.float32).reshape(shape)
 
 

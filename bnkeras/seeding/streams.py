@@ -1,6 +1,7 @@
 """From a root seed and a path to a Philox stream."""
 
 import hashlib
+import operator
 
 from bnkeras.errors import SeedingError
 
@@ -33,9 +34,30 @@ def stream(seed: int, path: str) -> tuple[int, int]:
 
 def check_seed(seed: int) -> int:
     """Return `seed` as an int, or raise SeedingError if it does not fit 64 bits."""
-    if isinstance(seed, bool) or not hasattr(seed, "__index__") or not 0 <= int(seed) < 1 << 64:
-        raise SeedingError(f"A seed is an integer from 0 to 2**64 - 1; received {seed!r}.")
-    return int(seed)
+    return _integer(seed, (1 << 64) - 1, "A seed is an integer from 0 to 2**64 - 1")
+
+
+def check_index(index: int) -> int:
+    """Return the `index` of a sub-stream as an int, or raise SeedingError."""
+    return _integer(
+        index, (1 << 32) - 1, "The index of a sub-stream is an integer from 0 to 2**32 - 1"
+    )
+
+
+def check_count(count: int) -> int:
+    """Return the `count` of words of a sub-stream as an int, or raise SeedingError."""
+    return _integer(count, WORDS_PER_INDEX, "A sub-stream has from 0 to 2**34 words")
+
+
+def _integer(value: int, largest: int, rule: str) -> int:
+    """Return a Python int: shifts of NumPy's fixed-size ones would overflow silently."""
+    try:
+        integer = -1 if isinstance(value, bool) else operator.index(value)
+    except TypeError:
+        integer = -1
+    if not 0 <= integer <= largest:
+        raise SeedingError(f"{rule}; received {value!r}.")
+    return integer
 
 
 def _counter(path: str) -> int:
@@ -44,5 +66,9 @@ def _counter(path: str) -> int:
             f"A random variable needs a path that is not empty, such as 'stem_conv/kernel'; "
             f"received {path!r}."
         )
-    digest = hashlib.sha256(f"bnkeras/{GENERATOR_VERSION}/{path}".encode()).digest()
+    try:
+        name = f"bnkeras/{GENERATOR_VERSION}/{path}".encode()
+    except UnicodeEncodeError as error:
+        raise SeedingError(f"A path is text that UTF-8 can write; received {path!r}.") from error
+    digest = hashlib.sha256(name).digest()
     return int.from_bytes(digest[:8], "little")
