@@ -19,11 +19,17 @@ class BatchNormalization(keras.layers.BatchNormalization):
     Arguments, variables, numbers and saved configuration are those of the Keras
     layer. Where the fused kernel does not apply (another backend than TensorFlow,
     an axis that is not the last, a mask, `synchronized`, `renorm`), Keras' own
-    computation runs.
+    computation runs. So it does where the kernel lacks the data types: γ, β and
+    statistics that are not float32 (the policies `bfloat16`, `float16`, `float64`).
+
+    XLA computes the kernel's variance as E[x²] − E[x]², which loses all digits when
+    the mean is large beside the standard deviation: at a ratio of 1,000 it gave NaN
+    (TensorFlow 2.21, CPU). So Keras is told not to compile models with this layer by
+    XLA, as `jit_compile="auto"` would on a GPU.
 
     Shapes:
         inputs and outputs: [batch, ..., channels]; γ, β, moving_mean,
-        moving_variance: [channels], float32.
+        moving_variance: [channels], float32 under the policies `float32` and `mixed_*`.
 
     Source: Ioffe and Szegedy 2015.
 
@@ -33,13 +39,18 @@ class BatchNormalization(keras.layers.BatchNormalization):
         TensorShape([8, 32, 32, 16])
     """
 
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        if keras.backend.backend() == "tensorflow":
+            self.supports_jit = False
+
     def call(self, inputs, training=None, mask=None):
         """Normalize `inputs` with batch statistics in training, else with the moving ones."""
         if mask is not None or not self._fusable(inputs):
             return super().call(inputs, training=training, mask=mask)
         import tensorflow as tf
 
-        channels = inputs.shape[-1]
+        channels = self.moving_mean.shape[0]
         # The kernel takes images; normalization sees every other rank as 1×1 images.
         images = inputs if inputs.shape.rank == 4 else tf.reshape(inputs, [-1, 1, 1, channels])
         use_batch = bool(training and self.trainable)
@@ -68,7 +79,10 @@ class BatchNormalization(keras.layers.BatchNormalization):
         return (
             rank is not None
             and self.axis in (-1, rank - 1)
-            and inputs.dtype.name in ("float32", "bfloat16", "float16")
+            and self.variable_dtype == "float32"
+            # The kernel's output has the type of its input, which is not always the layer's.
+            and inputs.dtype.name == self.compute_dtype
+            and self.compute_dtype in ("float32", "bfloat16", "float16")
         )
 
     def _move(self, moving, batch) -> None:
