@@ -54,8 +54,8 @@ def set_regime(model: "keras.Model", name: str) -> "keras.Model":
         The model to train: `model` itself.
 
     Raises:
-        RegimeError: no such regime; a rule that matches no variable of the model; or
-            a model whose optimizer has already made slots for another selection.
+        RegimeError: no such regime; a model that is not built yet; a rule that matches
+            no variable of it; or an optimizer that is built for another selection.
 
     Example:
         >>> model = set_regime(bnkeras.build("resnet_cifar", depth=14), "bnonly")
@@ -65,14 +65,16 @@ def set_regime(model: "keras.Model", name: str) -> "keras.Model":
     rules = _rules(name)
     selection = _select(model, name, rules)
     optimizer = getattr(model, "optimizer", None)
-    if optimizer is not None and optimizer.built:
+    if optimizer is not None and optimizer.built and not _trains_exactly(model, selection):
         raise RegimeError(
-            f"A regime is set before the optimizer is built; this model's already holds "
-            f"{len(optimizer.variables)} variables. Build the model again, or set the regime "
-            f"and then call model.compile."
+            f"The regime is set before the optimizer is built, and the optimizer of "
+            f"{model.name!r} is built for another selection. Call model.compile with a new "
+            f"optimizer, and then set the regime {name!r}."
         )
-    # Through the layers first: a layer frozen as a whole hides its variables' flags.
-    model.trainable = True
+    # A layer frozen as a whole would normalize with moving statistics. One by one: Keras
+    # on TensorFlow drops `model.trainable = True` where the model itself was not frozen.
+    for layer in model._flatten_layers():
+        layer.trainable = True
     for variable, trains in selection:
         variable.trainable = trains
     return model
@@ -81,16 +83,26 @@ def set_regime(model: "keras.Model", name: str) -> "keras.Model":
 def regime_of(model: "keras.Model") -> str | None:
     """Return the first regime of `REGIMES` that trains exactly what `model` trains now.
 
-    None stands for a selection made by hand.
+    None stands for a selection made by hand, and for a model with a BatchNorm layer
+    that is frozen as a whole: it normalizes with moving statistics, as in no regime.
     """
+    from bnkeras.models.variables import is_batch_norm
+
+    if any(is_batch_norm(layer) and not layer.trainable for layer in model._flatten_layers()):
+        return None
     for name, rules in REGIMES.items():
         try:
             selection = _select(model, name, rules)
         except RegimeError:
             continue
-        if all(variable.trainable is trains for variable, trains in selection):
+        if _trains_exactly(model, selection):
             return name
     return None
+
+
+def _trains_exactly(model: "keras.Model", selection: list[tuple["keras.Variable", bool]]) -> bool:
+    trained = {id(variable) for variable in model.trainable_variables}
+    return trained == {id(variable) for variable, trains in selection if trains}
 
 
 def _rules(name: str) -> tuple[tuple[str, bool], ...]:
@@ -117,6 +129,11 @@ def _select(
         rule = group.value if group.value in table else _REST
         unmatched.discard(rule)
         selection.append((variable, table[rule]))
+    if not selection:
+        raise RegimeError(
+            f"A regime selects among the variables of a built model, and {model.name!r} has none "
+            f"yet. Call it on a batch, or model.build, first."
+        )
     if unmatched:
         raise RegimeError(
             f"The regime {name!r} has a rule for {', '.join(sorted(unmatched))} variables, and "

@@ -1,12 +1,14 @@
 """The seeded layers that the builders share."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 
+from bnkeras.errors import ModelError
 from bnkeras.layers import BatchNormalization
 from bnkeras.seeding.initializer import Seeded
 
@@ -28,6 +30,16 @@ class Blocks:
     gamma: str
     beta: str
     dtype: str | None
+
+    def image(self, shape: Sequence[int]):
+        """Return the input of images of `shape`; a height or width of None may vary."""
+        valid = isinstance(shape, Sequence) and len(shape) == 3 and is_size(shape[2])
+        if not valid or not all(size is None or is_size(size) for size in shape[:2]):
+            raise ModelError(
+                f"input_shape is (height, width, channels), whole numbers above 0, with None for "
+                f"a height or width that varies; received {shape!r}."
+            )
+        return keras.Input(tuple(shape), name="image")
 
     def conv(self, x, filters: int, kernel: int, stride: int, name: str):
         """Convolve without bias and with PyTorch's symmetric padding of (kernel − 1) / 2."""
@@ -76,6 +88,8 @@ class Blocks:
 
     def output(self, x, classes: int):
         """Return float32 logits from a dense layer with bias, named `output`."""
+        if not is_size(classes):
+            raise ModelError(f"classes is a whole number above 0; received {classes!r}.")
         bias = f"output_bias({x.shape[-1]})"
         return keras.layers.Dense(
             classes,
@@ -88,6 +102,11 @@ class Blocks:
 
     def _seeded(self, law: str, layer: str, variable: str) -> Seeded:
         return Seeded(law, self.seed, f"{layer}/{variable}")
+
+
+def is_size(value: Any) -> bool:
+    """Whether `value` can be a number of units, channels or pixels."""
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import keras
 
 from bnkeras.errors import ModelError
-from bnkeras.models.blocks import Blocks
+from bnkeras.models.blocks import Blocks, is_size
 
 
 def mlp(
@@ -36,7 +36,8 @@ def mlp(
         A model from images [batch, height, width, channels] to logits [batch, classes].
 
     Raises:
-        ModelError: a hidden layer without units.
+        ModelError: no such network, such as one with a hidden layer without units.
+        SeedingError: the seed or a law is not valid.
 
     Source: Torri 2022, the image experiment.
 
@@ -44,10 +45,12 @@ def mlp(
         >>> mlp(hidden=(64, 32), seed=1).output_shape
         (None, 10)
     """
-    if not hidden or any(not isinstance(units, int) or units < 1 for units in hidden):
+    if not isinstance(hidden, Sequence) or not hidden or not all(map(is_size, hidden)):
         raise ModelError(f"hidden is a list of numbers of units above 0; received {hidden!r}.")
     block = Blocks(seed, features, gamma, beta, dtype)
-    inputs = keras.Input(tuple(input_shape), name="image")
+    inputs = block.image(input_shape)
+    if None in input_shape:
+        raise ModelError(f"The perceptron has images of one size; received {input_shape!r}.")
     x = keras.layers.Flatten(dtype=dtype, name="flatten")(inputs)
     for index, units in enumerate(hidden, start=1):
         x = block.dense(x, units, f"hidden{index}_dense")

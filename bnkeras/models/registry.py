@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from bnkeras.errors import ModelError, did_you_mean
 
 if TYPE_CHECKING:
@@ -53,6 +55,11 @@ def build(name: str, **arguments: Any) -> "keras.Model":
     module, function = BUILDERS[name].split(":")
     builder = getattr(import_module(module), function)
     parameters = inspect.signature(builder).parameters
+    # A NumPy scalar, out of a sweep, would not pass as an integer, nor into a manifest.
+    arguments = {
+        key: value.item() if isinstance(value, np.generic) else value
+        for key, value in arguments.items()
+    }
     for key in arguments:
         if key not in parameters:
             raise ModelError(
@@ -65,8 +72,10 @@ def build(name: str, **arguments: Any) -> "keras.Model":
         raise ModelError(f"{name}: {error}.") from error
     bound.apply_defaults()
     model = builder(*bound.args, **bound.kwargs)
+    # The global policy may be another one when the network is built again.
+    policy = import_module("keras").dtype_policies.get(bound.arguments["dtype"]).name
     # An instance of a frozen class: Keras' attribute tracking leaves it alone.
-    model.bnkeras_architecture = Architecture(name, dict(bound.arguments))
+    model.bnkeras_architecture = Architecture(name, {**bound.arguments, "dtype": policy})
     return model
 
 

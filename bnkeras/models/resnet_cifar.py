@@ -1,5 +1,6 @@
 """ResNets for CIFAR-10 and other small images."""
 
+import math
 from collections.abc import Sequence
 
 import keras
@@ -30,7 +31,7 @@ def resnet_cifar(
         depth: layers with weights, 6n + 2: 8, 14, 20, 26, 32, …
         width: factor on the channels; 16 · width is a whole number (1/8, 1/2, 1, 2, …).
         classes: number of logits.
-        input_shape: (height, width, channels) of an image.
+        input_shape: (height, width, channels) of an image; height and width may be None.
         seed: root seed of the weights.
         features: initialisation law of all kernels.
         gamma: law of the BatchNorm scales.
@@ -42,6 +43,7 @@ def resnet_cifar(
 
     Raises:
         ModelError: no such network; for a depth the nearest valid ones are named.
+        SeedingError: the seed or a law is not valid.
 
     Source: He et al. 2015, section 4.2; Frankle et al. 2021, section 3 and table 1.
 
@@ -52,7 +54,7 @@ def resnet_cifar(
     stem_channels = _channels(width)
     block = Blocks(seed, features, gamma, beta, dtype)
 
-    inputs = keras.Input(tuple(input_shape), name="image")
+    inputs = block.image(input_shape)
     x = block.conv(inputs, stem_channels, 3, 1, "stem_conv")
     x = block.relu(block.norm(x, "stem_bn"), "stem_relu")
     for group in range(3):
@@ -92,7 +94,8 @@ def _blocks_per_group(depth: int) -> int:
 
 
 def _channels(width: float) -> int:
-    if isinstance(width, bool) or not isinstance(width, int | float) or width <= 0:
+    number = isinstance(width, int | float) and not isinstance(width, bool)
+    if not number or not 0 < width < math.inf:
         raise ModelError(f"The width is a number above 0; received {width!r}.")
     channels = 16 * width
     if channels != int(channels):

@@ -1,0 +1,177 @@
+"""The sizes of the papers' networks: exact by hand, and the rows of their tables."""
+
+from decimal import ROUND_HALF_UP, Decimal
+
+import keras
+import pytest
+
+import bnkeras
+from bnkeras.models.variables import Group, grouped_variables
+
+# Frankle et al. 2021, table 2: total, BatchNorm, output, shortcut.
+BY_DEPTH = {
+    14: ("175K", "1.12K", "650", "2.56K"),
+    32: ("467K", "2.46K", "650", "2.56K"),
+    56: ("856K", "4.26K", "650", "2.56K"),
+    110: ("1.73M", "8.29K", "650", "2.56K"),
+    218: ("3.48M", "16.4K", "650", "2.56K"),
+    434: ("6.98M", "32.5K", "650", "2.56K"),
+    866: ("14.0M", "64.7K", "650", "2.56K"),
+}
+BY_WIDTH = {
+    1: ("175K", "1.12K", "650", "2.56K"),
+    # The paper prints 696K; the exact total is 696,618, which is 697K rounded.
+    2: ("697K", "2.24K", "1.29K", "10.2K"),
+    4: ("2.78M", "4.48K", "2.57K", "41.0K"),
+    8: ("11.1M", "8.96K", "5.13K", "164K"),
+    16: ("44.3M", "17.9K", "10.3K", "655K"),
+    32: ("177M", "35.8K", "20.5K", "2.62M"),
+}
+SLOW = {866, 32}
+
+
+def printed(count):
+    """Write a count as the paper does: three digits, and K or M."""
+    if count < 1000:
+        return str(count)
+    unit, letter = (1000, "K") if count < 999_500 else (1_000_000, "M")
+    value = Decimal(count) / unit
+    step = Decimal(1).scaleb(value.adjusted() - 2)
+    return f"{value.quantize(step, ROUND_HALF_UP)}{letter}"
+
+
+def by_hand(depth, width):
+    """Count the parameters of a CIFAR ResNet from the description in the paper."""
+    blocks, (a, b, c) = (depth - 2) // 6, (16 * width, 32 * width, 64 * width)
+    stem = 9 * 3 * a
+    group1 = 2 * blocks * 9 * a * a
+    group2 = 9 * a * b + (2 * blocks - 1) * 9 * b * b
+    group3 = 9 * b * c + (2 * blocks - 1) * 9 * c * c
+    shortcut = a * b + b * c
+    # γ and β of every convolution's channels; two of the convolutions are on shortcuts.
+    batchnorm = 2 * (a + 2 * blocks * (a + b + c) + b + c)
+    output = c * 10 + 10
+    total = stem + group1 + group2 + group3 + shortcut + batchnorm + output
+    return {
+        "total": total,
+        "batchnorm": batchnorm,
+        "output": output,
+        "shortcut": shortcut,
+        "trainable": total,
+    }
+
+
+def check(counts, row, depth, width):
+    assert counts == by_hand(depth, width)
+    assert tuple(printed(count) for count in counts.values())[:4] == row
+
+
+@pytest.mark.parametrize(
+    "depth", [pytest.param(d, marks=pytest.mark.slow) if d in SLOW else d for d in BY_DEPTH]
+)
+def test_resnets_by_depth(depth):
+    model = bnkeras.build("resnet_cifar", depth=depth)
+    check(bnkeras.parameter_counts(model), BY_DEPTH[depth], depth, 1)
+
+
+@pytest.mark.parametrize(
+    "width", [pytest.param(w, marks=pytest.mark.slow) if w in SLOW else w for w in BY_WIDTH]
+)
+def test_resnets_by_width(width):
+    model = bnkeras.build("resnet_cifar", depth=14, width=width)
+    check(bnkeras.parameter_counts(model), BY_WIDTH[width], 14, width)
+
+
+@pytest.mark.parametrize(("depth", "row"), BY_DEPTH.items())
+def test_the_arithmetic_by_depth(depth, row):
+    assert tuple(map(printed, by_hand(depth, 1).values()))[:4] == row
+
+
+@pytest.mark.parametrize(("width", "row"), BY_WIDTH.items())
+def test_the_arithmetic_by_width(width, row):
+    assert tuple(map(printed, by_hand(14, width).values()))[:4] == row
+
+
+def test_resnet14_exactly():
+    assert by_hand(14, 1) == {
+        "total": 175_258,
+        "batchnorm": 1_120,
+        "output": 650,
+        "shortcut": 2_560,
+        "trainable": 175_258,
+    }
+
+
+@pytest.mark.parametrize("width", [1 / 8, 1 / 4, 1 / 2, 3 / 16])
+def test_narrow_resnets(width):
+    model = bnkeras.build("resnet_cifar", depth=8, width=width)
+    assert bnkeras.parameter_counts(model) == by_hand(8, width)
+
+
+def test_the_perceptron():
+    """Torri 2022: 3.8M parameters, of which BatchNorm and output are 6,154."""
+    counts = bnkeras.parameter_counts(bnkeras.build("mlp"))
+    kernels = 3072 * 1024 + 1024 * 512 + 512 * 256
+    batchnorm, output = 2 * (1024 + 512 + 256), 256 * 10 + 10
+    assert counts == {
+        "total": kernels + batchnorm + output,
+        "batchnorm": batchnorm,
+        "output": output,
+        "shortcut": 0,
+        "trainable": kernels + batchnorm + output,
+    }
+    assert counts["batchnorm"] + counts["output"] == 6_154
+    assert printed(counts["total"]) == "3.81M"
+
+
+def test_moving_statistics_are_not_counted():
+    model = bnkeras.build("resnet_cifar", depth=8, width=0.25)
+    counts = bnkeras.parameter_counts(model)
+    assert model.count_params() - counts["total"] == counts["batchnorm"]
+
+
+def test_trainable_counts_what_trains():
+    model = bnkeras.set_regime(bnkeras.build("resnet_cifar", depth=14), "bnoutput")
+    assert bnkeras.parameter_counts(model)["trainable"] == 1_120 + 650
+    model.trainable = False
+    assert bnkeras.parameter_counts(model) == by_hand(14, 1) | {"trainable": 0}
+
+
+def test_every_variable_has_one_group():
+    model = bnkeras.build("resnet_cifar", depth=8, width=0.25)
+    rows = grouped_variables(model)
+    assert len({id(row.variable) for row in rows}) == len(rows) == len(model.variables)
+    groups = {row.path: row.group for row in rows}
+    assert groups["stem_conv/kernel"] is Group.FEATURES
+    assert groups["stem_bn/gamma"] is groups["group2_block0_shortcut_bn/beta"] is Group.BATCHNORM
+    assert groups["stem_bn/moving_mean"] is Group.STATISTICS
+    assert groups["group2_block0_shortcut_conv/kernel"] is Group.SHORTCUT
+    assert groups["output/kernel"] is groups["output/bias"] is Group.OUTPUT
+    assert set(groups.values()) == set(Group)
+
+
+def test_models_of_other_origin():
+    """Layers of Keras, nested models, shared layers, and random states."""
+    shared = keras.layers.Dense(4, name="shared")
+    inner = keras.Sequential(
+        [keras.Input((6,)), shared, keras.layers.BatchNormalization(name="norm")], name="inner"
+    )
+    inputs = keras.Input((6,))
+    x = keras.layers.Add()([inner(inputs), shared(inputs)])
+    x = keras.layers.Dropout(0.5, seed=1, name="dropout")(x)
+    model = keras.Model(inputs, keras.layers.Dense(3, name="head")(x))
+    assert bnkeras.parameter_counts(model) == {
+        "total": 6 * 4 + 4 + 2 * 4 + 4 * 3 + 3,
+        "batchnorm": 8,
+        "output": 15,
+        "shortcut": 0,
+        "trainable": 6 * 4 + 4 + 2 * 4 + 4 * 3 + 3,
+    }
+    states = [row for row in grouped_variables(model) if "seed_generator" in row.path]
+    assert [row.group for row in states] == [Group.STATISTICS]
+
+
+def test_a_model_without_kernels():
+    model = keras.Sequential([keras.Input((6,)), keras.layers.BatchNormalization()])
+    counts = bnkeras.parameter_counts(model)
+    assert (counts["total"], counts["batchnorm"], counts["output"]) == (12, 12, 0)
