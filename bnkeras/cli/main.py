@@ -1,18 +1,14 @@
 """The `bnkeras` command: subcommands, error messages and exit codes."""
 
 import io
-import os
 import sys
 from typing import Annotated
 
 import typer
 
 from bnkeras._version import __version__
-from bnkeras.cli import data, recipe
+from bnkeras.cli import compact, data, quickstart, recipe
 from bnkeras.errors import BnkerasError
-
-# TensorFlow reads this when it is imported, which no subcommand does at import.
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 app = typer.Typer(
     name="bnkeras",
@@ -25,6 +21,8 @@ app = typer.Typer(
 
 app.add_typer(recipe.app)
 app.add_typer(data.app)
+app.add_typer(compact.app)
+app.command()(quickstart.quickstart)
 
 
 def _version(value: bool) -> None:

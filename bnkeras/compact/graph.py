@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from bnkeras.compact.digests import values_digest
 from bnkeras.seeding import Law, graph, stream
 
 # Σ i · quantile[i] · 2^20 over the quantile table. A TensorFlow that computed another
@@ -106,7 +107,9 @@ class CompactModule(tf.Module):
     ):
         super().__init__()
         flat = np.concatenate([np.zeros(0, np.float32), *(v.numpy().ravel() for v in stored)])
-        self.stored = tf.Variable(flat, trainable=False, name="stored")
+        # TF1 sessions find variables by name, and two exports may be in one.
+        name = f"{scope}/stored_{values_digest(flat)}"
+        self.stored = tf.Variable(flat, trainable=False, name=name)
         self.seeded = SeededWeights(seed, seeded, scope)
         # In a tuple Keras variables would be tracked, and so saved whole.
         self._trace = lambda inputs: self._logits(model, seeded, stored, inputs)

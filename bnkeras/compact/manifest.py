@@ -4,14 +4,19 @@ import hashlib
 import json
 from math import prod
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from bnkeras.errors import ExportError, InputError
 
 MANIFEST = Path("assets.extra", "bnkeras.json")
+GRAPH = "saved_model.pb"
 FORMAT_VERSION = 1
+
+_Size = Annotated[int, Field(ge=0, le=2**31)]
+# What a builder may be given. A table could name a class for Keras to import and make.
+_Scalar = bool | int | float | str | None
 
 
 class Provenance(NamedTuple):
@@ -22,7 +27,7 @@ class Provenance(NamedTuple):
     """
 
     path: str
-    shape: tuple[Annotated[int, Field(ge=0)], ...]
+    shape: Annotated[tuple[_Size, ...], Field(max_length=8)]
     dtype: Literal["float32"]
     provenance: Literal["seeded", "stored"]
     law: str | None
@@ -56,7 +61,7 @@ class ArchitectureRecord(_Strict):
     """Name and arguments for `bnkeras.build`."""
 
     name: str
-    arguments: dict[str, Any]
+    arguments: dict[str, _Scalar | tuple[_Scalar, ...]]
 
 
 class GeneratorRecord(_Strict):
@@ -82,12 +87,30 @@ class Manifest(_Strict):
     stored: StoredFile
     variables: tuple[Provenance, ...]
 
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.architecture.arguments.get("seed") != self.seed:
+            raise ValueError("seed: the argument of the network is another one")
+        for name in (GRAPH, self.stored.file):
+            if name not in self.files:
+                raise ValueError(f"files: {name} is not among them")
+        paths = [row.path for row in self.variables]
+        if len(set(paths)) < len(paths):
+            raise ValueError("variables: a path occurs twice")
+        for row in self.variables:
+            if (row.law is None) != (row.provenance == "stored"):
+                raise ValueError(f"variables: {row.path} is {row.provenance} with law {row.law}")
+        return self
+
     def write(self, export: Path) -> None:
         """Write the manifest into the export, with a SHA-256 over itself."""
-        text = _canonical(self.model_dump(mode="json"))
         file = export / MANIFEST
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(f'{{"sha256":"{_sha256(text)}",\n"manifest":{text}}}\n')
+        file.write_bytes(self._bytes())
+
+    def _bytes(self) -> bytes:
+        text = _canonical(self.model_dump(mode="json"))
+        return f'{{"sha256":"{_sha256(text)}",\n"manifest":{text}}}\n'.encode()
 
     def of(self, provenance: str) -> list[Provenance]:
         """Return the rows of one provenance, in order."""
@@ -110,24 +133,36 @@ def read_manifest(export: str | Path) -> Manifest:
             f"`bnkeras.save_compact` and `bnkeras recipe run` write it."
         )
     try:
-        content = json.loads(file.read_text())
-        manifest, claimed = content["manifest"], content["sha256"]
-        version = manifest["format_version"]
-    except (ValueError, KeyError, TypeError) as error:
+        raw = file.read_bytes()
+    except OSError as error:
+        raise ExportError(f"{file} cannot be read: {error}") from error
+    try:
+        content = json.loads(raw)
+        fields, claimed = content["manifest"], content["sha256"]
+        version = fields["format_version"]
+        actual = _sha256(_canonical(fields))
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise _damaged(file, f"it is not the JSON of a manifest ({error})") from error
     if version != FORMAT_VERSION:
         raise ExportError(
             f"{export} has format version {version!r}; this version of bnkeras reads "
             f"{FORMAT_VERSION}. Install the version of bnkeras that wrote it."
         )
-    if _sha256(_canonical(manifest)) != claimed:
+    if actual != claimed:
         raise _damaged(file, "its SHA-256 is not the one it was written with")
     try:
-        return Manifest.model_validate(manifest)
+        manifest = Manifest.model_validate(fields)
+        written = manifest._bytes()
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise _damaged(file, f"{where}: {first['msg']}") from error
+        where = "".join(f"{part}: " for part in first["loc"])
+        raise _damaged(file, f"{where}{first['msg']}") from error
+    except (ValueError, RecursionError) as error:
+        raise _damaged(file, f"it holds what no manifest holds ({error})") from error
+    # The SHA-256 is blind to white space, and the validation lets "7" pass for 7.
+    if written != raw:
+        raise _damaged(file, "it is not in the form that bnkeras writes")
+    return manifest
 
 
 def _canonical(manifest: dict[str, Any]) -> str:

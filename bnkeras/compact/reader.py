@@ -1,25 +1,31 @@
 """Loading a compact export as a Keras model."""
 
-import json
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PureWindowsPath
 
 import keras
 import numpy as np
 
 from bnkeras.compact.digests import file_digest, values_digest
+from bnkeras.compact.laws import seeded_laws
 from bnkeras.compact.manifest import Manifest, Provenance, read_manifest
-from bnkeras.errors import BnkerasError, ExportError
+from bnkeras.errors import ExportError, RegimeError
 from bnkeras.models.registry import build
 from bnkeras.models.variables import grouped_variables
 from bnkeras.regimes import set_regime
-from bnkeras.seeding import GENERATOR_VERSION
+from bnkeras.seeding import GENERATOR, GENERATOR_VERSION
+from bnkeras.seeding.initializer import expecting
+
+# A seed costs no bytes: a small file could ask for any amount of memory. 8 GiB of
+# weights are far above every network of this package.
+_MOST_VALUES = 2**31
 
 
 def load_compact(path: str | Path) -> keras.Model:
     """Build the network of a compact export, with the weights it was saved with.
 
     The network comes from `bnkeras.build`; nothing of the export is executed. Its
-    regime is set again, so it is ready to train on.
+    regime is set again, so it is ready to train on; after a selection made by hand
+    everything trains.
 
     Args:
         path: directory that `save_compact` wrote.
@@ -52,13 +58,16 @@ def check_files(path: Path, manifest: Manifest) -> None:
         file = _inside(path, name)
         if not file.is_file():
             raise ExportError(f"{file} is missing. Copy the export again or write it anew.")
-        size = file.stat().st_size
+        try:
+            size, digest = file.stat().st_size, file_digest(file)
+        except OSError as error:
+            raise ExportError(f"{file} cannot be read: {error}") from error
         if size != record.bytes:
             raise ExportError(
                 f"{file} has {size} bytes; it was written with {record.bytes}. The export was cut "
                 f"short or changed: copy it again or write it anew."
             )
-        if file_digest(file) != record.sha256:
+        if digest != record.sha256:
             raise ExportError(
                 f"{file} is damaged: its SHA-256 is not the one it was written with"
                 f"{_changed_variables(path, manifest, name)}. Copy the export again or write it "
@@ -72,26 +81,27 @@ def rebuild(path: Path, manifest: Manifest) -> keras.Model:
     Raises:
         ExportError: it cannot be built, or a variable differs from its digest.
     """
-    if manifest.generator.version != GENERATOR_VERSION:
+    generator = manifest.generator
+    if (generator.name, generator.version) != (GENERATOR, GENERATOR_VERSION):
         raise ExportError(
-            f"{path} was made with generator version {manifest.generator.version}; this version "
-            f"of bnkeras has {GENERATOR_VERSION}. Install the version of bnkeras that wrote it: "
-            f"{manifest.versions.get('bnkeras', 'unknown')}."
+            f"{path} was made with the generator {generator.name!r} version {generator.version}; "
+            f"this version of bnkeras has {GENERATOR!r} version {GENERATOR_VERSION}. Install the "
+            f"version of bnkeras that wrote it: {manifest.versions.get('bnkeras', 'unknown')}."
         )
-    architecture = manifest.architecture
-    try:
-        model = build(architecture.name, **architecture.arguments)
-    except BnkerasError as error:
-        raise ExportError(f"{path}: the network cannot be built: {error}") from error
+    model = _build(path, manifest)
     variables = {entry.path: entry.variable for entry in grouped_variables(model)}
     _check_variables(path, manifest, variables)
+    _check_laws(path, manifest, model)
     for row, values in stored_values(path, manifest):
         _check_digest(path, row, values)
         variables[row.path].assign(values)
     for row in manifest.of("seeded"):
-        _check_digest(path, row, keras.ops.convert_to_numpy(variables[row.path]))
+        _check_digest(path, row, variables[row.path].numpy())
     if manifest.regime is not None:
-        set_regime(model, manifest.regime)
+        try:
+            set_regime(model, manifest.regime)
+        except RegimeError as error:
+            raise ExportError(f"{path}: {error}") from error
     return model
 
 
@@ -100,11 +110,9 @@ def stored_values(path: Path, manifest: Manifest) -> list[tuple[Provenance, np.n
     rows = manifest.of("stored")
     count = sum(row.size for row in rows)
     file = _inside(path, manifest.stored.file)
-    with file.open("rb") as stream:
-        stream.seek(manifest.stored.offset)
-        flat = np.frombuffer(stream.read(4 * count), "<f4")
-    if flat.size != count:
+    if file.stat().st_size < manifest.stored.offset + 4 * count:
         raise ExportError(f"{file} ends before the {count} stored values that it should hold.")
+    flat = np.fromfile(file, "<f4", count, offset=manifest.stored.offset)
     ends = np.cumsum([row.size for row in rows])
     parts = np.split(flat, ends[:-1]) if rows else []
     return [(row, part.reshape(row.shape)) for row, part in zip(rows, parts, strict=True)]
@@ -112,10 +120,26 @@ def stored_values(path: Path, manifest: Manifest) -> list[tuple[Provenance, np.n
 
 def _inside(path: Path, name: str) -> Path:
     """Return the file `name` of the export; a name that leads out of it is refused."""
-    parts = PurePosixPath(name)
-    if parts.is_absolute() or ".." in parts.parts:
+    # The Windows rules know every way out that the others know.
+    parts = PureWindowsPath(name)
+    if parts.anchor or ".." in parts.parts:
         raise ExportError(f"{path}: the manifest names a file outside of the export: {name!r}.")
-    return path / parts
+    return path / name
+
+
+def _build(path: Path, manifest: Manifest) -> keras.Model:
+    """Build the network, which takes no more memory than the manifest's rows say."""
+    count = sum(row.size for row in manifest.variables)
+    if count > _MOST_VALUES:
+        raise ExportError(
+            f"{path} claims a network of {count} values; an export has at most {_MOST_VALUES}."
+        )
+    architecture = manifest.architecture
+    try:
+        with expecting({row.path: row.shape for row in manifest.variables}):
+            return build(architecture.name, **architecture.arguments)
+    except Exception as error:  # forged arguments can make Keras raise anything
+        raise ExportError(f"{path}: the network cannot be built: {error}") from error
 
 
 def _check_variables(path: Path, manifest: Manifest, variables: dict) -> None:
@@ -129,7 +153,18 @@ def _check_variables(path: Path, manifest: Manifest, variables: dict) -> None:
         if recorded[name] != shape:
             raise ExportError(
                 f"{path}: the variable {name!r} has shape {recorded[name]} in the export and "
-                f"{shape} in the network {json.dumps(manifest.architecture.arguments)}."
+                f"{shape} in the network {manifest.architecture.arguments}."
+            )
+
+
+def _check_laws(path: Path, manifest: Manifest, model: keras.Model) -> None:
+    """Compare the laws of the seeded rows, which others may regenerate from, with the network's."""
+    laws = seeded_laws(model, manifest.seed)
+    for row in manifest.of("seeded"):
+        if row.law != str(laws.get(row.path)):
+            raise ExportError(
+                f"{path}: the manifest says that the law of the variable {row.path!r} is "
+                f"{row.law}; in the network it is {laws.get(row.path)}."
             )
 
 

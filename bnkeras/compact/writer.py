@@ -1,10 +1,12 @@
 """Writing a compact export."""
 
+import glob
 import hashlib
 import json
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ import keras
 import numpy as np
 
 from bnkeras.compact.digests import file_digest, values_digest
+from bnkeras.compact.laws import seeded_laws
 from bnkeras.compact.manifest import (
     FORMAT_VERSION,
     MANIFEST,
@@ -27,7 +30,6 @@ from bnkeras.models.registry import architecture_of
 from bnkeras.models.variables import Group, grouped_variables
 from bnkeras.regimes import regime_of
 from bnkeras.seeding import GENERATOR, GENERATOR_VERSION, Law, reference
-from bnkeras.seeding.initializer import Seeded
 
 # Below this, the operations that regenerate a variable take more bytes than its values.
 _SMALLEST_SEEDED = 256
@@ -54,16 +56,20 @@ def save_compact(
 
     Args:
         model: a network of `bnkeras.build`, trained or not.
-        path: directory to write; an export that is there already is replaced.
-        class_names: names of the classes, kept in the manifest.
-        preprocessing: how images become inputs, kept in the manifest.
-        training: recipe and metrics, kept in the manifest.
+        path: directory to write, with its parents; an export that is there already is
+            replaced.
+        class_names: names of the classes, in the order of the logits, kept in the
+            manifest.
+        preprocessing: how images become inputs, kept in the manifest: what JSON can say.
+        training: recipe and metrics, kept in the manifest: what JSON can say.
 
     Returns:
         The path of the export.
 
     Raises:
-        ExportError: the model is not of `bnkeras.build`, or `path` holds something else.
+        ExportError: the model is not of `bnkeras.build`; `path` holds something else or
+            cannot be written; or a value for the manifest is not what JSON can say. An
+            export that was at `path` is still there.
 
     Example:
         >>> bnkeras.save_compact(model, "saved_models/mine")
@@ -76,25 +82,26 @@ def save_compact(
             f"A compact export needs to know how to build the network again; {model.name!r} was "
             f"not made by bnkeras.build. Build it there, or save it with model.save."
         )
-    path = Path(path)
-    _check_target(path)
-    seed = architecture.arguments["seed"]
+    arguments = _jsonable("arguments of the network", architecture.arguments)
+    seed = arguments["seed"]
+    record = {
+        "class_names": _class_names(model, class_names),
+        "preprocessing": _jsonable("preprocessing", preprocessing),
+        "training": _jsonable("training", training),
+    }
+    # What a link points to is replaced, not the link.
+    target = Path(path).resolve()
+    _check_target(target)
     rows, seeded, stored = _classify(model, seed)
-    partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
-    shutil.rmtree(partial, ignore_errors=True)
-    try:
+    with _replacing(target) as partial:
         data_file = _write_saved_model(model, seeded, stored, seed, partial)
         manifest = Manifest(
             format_version=FORMAT_VERSION,
             generator=GeneratorRecord(name=GENERATOR, version=GENERATOR_VERSION),
             seed=seed,
-            architecture=ArchitectureRecord(
-                name=architecture.name, arguments=_jsonable(architecture.arguments)
-            ),
+            architecture=ArchitectureRecord(name=architecture.name, arguments=arguments),
             regime=regime_of(model),
-            class_names=None if class_names is None else tuple(class_names),
-            preprocessing=preprocessing,
-            training=training,
+            **record,
             versions=_versions(),
             files=_file_records(partial),
             stored=StoredFile(
@@ -103,17 +110,14 @@ def save_compact(
             variables=tuple(rows),
         )
         manifest.write(partial)
-        _move_into_place(partial, path)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-    return path
+    return Path(path)
 
 
 def _classify(model: keras.Model, seed: int):
     """Divide the variables into seeded and stored ones, and describe each in a row."""
     from bnkeras.compact.graph import SeededVariable
 
-    laws = _seeded_laws(model, seed)
+    laws = seeded_laws(model, seed)
     rows, seeded, stored = [], [], []
     for path, group, variable in grouped_variables(model):
         values = variable.numpy()
@@ -141,21 +145,6 @@ def _classify(model: keras.Model, seed: int):
             Provenance(path, values.shape, "float32", provenance, text, values_digest(values))
         )
     return rows, seeded, stored
-
-
-def _seeded_laws(model: keras.Model, seed: int) -> dict[str, Law]:
-    """Return the law of every variable whose layer holds a `Seeded` initializer for it."""
-    laws = {}
-    for layer in model._flatten_layers(include_self=False, recursive=True):
-        for variable in layer._trainable_variables:
-            initializer = getattr(layer, f"{variable.name}_initializer", None)
-            if (
-                isinstance(initializer, Seeded)
-                and initializer.seed == seed
-                and initializer.path == variable.path
-            ):
-                laws[variable.path] = initializer.law
-    return laws
 
 
 def _write_saved_model(model, seeded, stored, seed: int, folder: Path) -> Path:
@@ -207,6 +196,23 @@ def _is_empty(path: Path) -> bool:
     return path.is_dir() and not any(path.iterdir())
 
 
+@contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
+    """Give a folder to write in; when all went well, it becomes `path`, and else it goes."""
+    import tensorflow as tf
+
+    partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
+    try:
+        _remove_leftovers(path)
+        partial.mkdir(parents=True)
+        yield partial
+        _move_into_place(partial, path)
+    except (OSError, tf.errors.OpError) as error:
+        raise ExportError(f"The export {path} cannot be written: {error}") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
 def _move_into_place(partial: Path, path: Path) -> None:
     """Rename the finished export to its place; one that was there goes only then."""
     if not path.exists():
@@ -214,12 +220,66 @@ def _move_into_place(partial: Path, path: Path) -> None:
         return
     previous = path.with_name(f".{path.name}.previous-{os.getpid()}")
     path.rename(previous)
-    partial.rename(path)
-    shutil.rmtree(previous)
+    try:
+        partial.rename(path)
+    except BaseException:
+        previous.rename(path)
+        raise
+    shutil.rmtree(previous, ignore_errors=True)
 
 
-def _jsonable(arguments: dict[str, Any]) -> dict[str, Any]:
-    return json.loads(json.dumps(arguments, default=list))
+def _remove_leftovers(path: Path) -> None:
+    """Remove the unfinished folders that killed processes left beside `path`."""
+    for folder in path.parent.glob(f".{glob.escape(path.name)}.partial-*"):
+        owner = folder.name.rpartition("-")[2]
+        if owner.isdecimal() and not _alive(int(owner)):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _alive(process: int) -> bool:
+    """Whether a process runs on this machine; where that cannot be asked, yes."""
+    if process == os.getpid():
+        return False  # an earlier one of the same number
+    if os.name == "nt":
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True
+    return True
+
+
+def _class_names(model: keras.Model, names: Sequence[str] | None) -> tuple[str, ...] | None:
+    if names is None:
+        return None
+    if isinstance(names, str) or not all(isinstance(name, str) for name in names):
+        raise ExportError(f"class_names is a list of texts; received {names!r}.")
+    if len(names) > model.output_shape[-1]:
+        raise ExportError(
+            f"class_names has {len(names)} names, and {model.name!r} has "
+            f"{model.output_shape[-1]} logits."
+        )
+    return tuple(str(name) for name in names)
+
+
+def _jsonable(what: str, value: Any) -> Any:
+    """Return `value` as JSON reads it back: NumPy's numbers as numbers, NaN and ∞ as null."""
+    try:
+        return json.loads(json.dumps(value, default=_plain), parse_constant=lambda _: None)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ExportError(f"The {what} cannot be written as JSON ({error}): {value!r}") from error
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
+    if isinstance(value, Law | Path):
+        return str(value)
+    if isinstance(value, Sequence):
+        return list(value)
+    raise TypeError(f"{type(value).__name__} is none of its types")
 
 
 def _versions() -> dict[str, str]:

@@ -1,0 +1,183 @@
+"""`bnkeras compact`: what an export holds, and whether it holds together."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from bnkeras.cli.console import out, print_json, print_rows
+from bnkeras.errors import ExportError
+
+if TYPE_CHECKING:
+    from bnkeras.compact.manifest import Manifest
+    from bnkeras.compact.verify import Check
+
+app = typer.Typer(
+    name="compact",
+    help="Compact exports: show what one holds, and check that it holds together.",
+    no_args_is_help=True,
+)
+
+Export = Annotated[Path, typer.Argument(metavar="PATH", help="The directory of an export.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@app.command()
+def inspect(path: Export, as_json: Json = False) -> None:
+    """Show what an export holds and what it costs, from its manifest alone.
+
+    Examples:
+
+        bnkeras compact inspect saved_models/mine
+
+        bnkeras compact inspect runs/resnet14_bnonly/export --json
+    """
+    from bnkeras.compact.manifest import MANIFEST, read_manifest
+
+    facts = _facts(read_manifest(path), path, path / MANIFEST)
+    if as_json:
+        print_json(facts)
+        return
+    for key, value in _lines(facts):
+        _print_pair(key, value)
+    for rows in (facts["provenance"], facts["files"]):
+        out.print()
+        print_rows([_cells(row) for row in rows], as_json=False)
+    out.print()
+    _print(
+        f"{facts['bytes']:,} bytes in all: {facts['ratio']:.1%} of the {facts['float32_bytes']:,} "
+        f"bytes that all values take in float32."
+    )
+
+
+@app.command()
+def verify(path: Export, as_json: Json = False) -> None:
+    """Check that the files, the weights and the graph of an export agree.
+
+    The exit code is 0 if they do, else 1. The last check runs the graph: where an
+    export is from an untrusted source, verify it in a sandbox.
+
+    Examples:
+
+        bnkeras compact verify saved_models/mine
+
+        bnkeras compact verify saved_models/mine --json
+    """
+    from bnkeras.cli.quiet import start_tensorflow
+
+    start_tensorflow()
+    from bnkeras.compact.verify import CHECKS, run_checks
+
+    passed: list[Check] = []
+    try:
+        for check in run_checks(path):
+            passed.append(check)
+            if not as_json:
+                _print_pair(check.name, f"ok: {check.found}")
+    except ExportError as error:
+        failed, *unchecked = CHECKS[len(passed) :]
+        if as_json:
+            print_json(_verdict(path, passed, failed, str(error)))
+        else:
+            _print_pair(failed, "failed")
+            for name in unchecked:
+                _print_pair(name, "not checked")
+        raise
+    if as_json:
+        print_json(_verdict(path, passed, None, None))
+
+
+def _verdict(
+    path: Path, passed: list["Check"], failed: str | None, error: str | None
+) -> dict[str, Any]:
+    return {
+        "path": str(path),
+        "verified": failed is None,
+        "passed": {check.name: check.figures for check in passed},
+        "failed": failed,
+        "error": error,
+    }
+
+
+def _facts(manifest: "Manifest", path: Path, file: Path) -> dict[str, Any]:
+    """Return all that `inspect` shows, JSON-ready; `file` is the one of the manifest."""
+    sizes = {name: record.bytes for name, record in manifest.files.items()}
+    sizes[file.relative_to(path).as_posix()] = file.stat().st_size
+    total = sum(sizes.values())
+    full = sum(4 * row.size for row in manifest.variables)
+    result = (manifest.training or {}).get("result")
+    result = result if isinstance(result, dict) else {}
+    return {
+        "path": str(path),
+        "network": manifest.architecture.name,
+        "arguments": manifest.architecture.arguments,
+        "seed": manifest.seed,
+        "generator": manifest.generator.model_dump(),
+        "regime": manifest.regime,
+        "class_names": manifest.class_names,
+        "preprocessing": manifest.preprocessing,
+        "recipe": result.get("recipe"),
+        "test_accuracy": result.get("test_accuracy"),
+        "versions": manifest.versions,
+        "format_version": manifest.format_version,
+        "provenance": [_cost(manifest, kind, total) for kind in ("seeded", "stored")],
+        "files": [
+            {"file": name, "bytes": size, "share": size / total}
+            for name, size in sorted(sizes.items())
+        ],
+        "bytes": total,
+        "float32_bytes": full,
+        "ratio": total / max(1, full),
+    }
+
+
+def _cost(manifest: "Manifest", provenance: str, total: int) -> dict[str, Any]:
+    rows = manifest.of(provenance)
+    full = sum(4 * row.size for row in rows)
+    kept = full if provenance == "stored" else 0
+    return {
+        "provenance": provenance,
+        "variables": len(rows),
+        "values": full // 4,
+        "float32_bytes": full,
+        "stored_bytes": kept,
+        "share": kept / total,
+    }
+
+
+def _cells(row: dict[str, Any]) -> dict[str, Any]:
+    return {**row, "share": f"{row['share']:6.1%}"}
+
+
+def _lines(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield what `inspect` says above its tables, by key."""
+    generator, accuracy = facts["generator"], facts["test_accuracy"]
+    yield "network", f"{facts['network']}({_arguments(facts['arguments'])})"
+    yield "seed", str(facts["seed"])
+    yield "generator", f"{generator['name']} version {generator['version']}"
+    yield "regime", facts["regime"] or "a selection made by hand"
+    yield "classes", ", ".join(facts["class_names"] or ()) or "not recorded"
+    yield "inputs", _arguments(facts["preprocessing"] or {}) or "not recorded"
+    yield "recipe", str(facts["recipe"] or "not recorded")
+    if isinstance(accuracy, float):
+        yield "accuracy", f"{accuracy:.2%} of the test images"
+    yield "versions", ", ".join(f"{name} {value}" for name, value in facts["versions"].items())
+    yield "format", f"version {facts['format_version']}"
+
+
+def _arguments(arguments: dict[str, Any]) -> str:
+    return ", ".join(f"{name}={_shown(value)}" for name, value in arguments.items())
+
+
+def _shown(value: Any) -> str:
+    return f"[{', '.join(map(repr, value))}]" if isinstance(value, tuple | list) else repr(value)
+
+
+def _print_pair(key: str, value: str) -> None:
+    _print(f"{key:<10} {value}")
+
+
+def _print(line: str) -> None:
+    # Names and paths are copied from the terminal: not wrapped, and not read as markup.
+    out.print(line, highlight=False, markup=False, soft_wrap=True)

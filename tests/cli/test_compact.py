@@ -1,0 +1,202 @@
+"""`bnkeras compact inspect` and `bnkeras compact verify`."""
+
+import json
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from bnkeras.cli.main import main
+
+COMMAND = [sys.executable, "-m", "bnkeras.cli.main", "compact"]
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    def _run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["bnkeras", "compact", *map(str, arguments)])
+        with pytest.raises(SystemExit) as caught:
+            main()
+        printed = capsys.readouterr()
+        return caught.value.code, printed.out, printed.err
+
+    return _run
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory):
+    """An export as a run writes it."""
+    import bnkeras
+
+    model = bnkeras.build("resnet_cifar", depth=14, input_shape=(8, 8, 1), seed=3)
+    return bnkeras.save_compact(
+        bnkeras.set_regime(model, "bnoutput"),
+        tmp_path_factory.mktemp("recorded") / "export",
+        class_names=["[bold]zero[/]", "one"],
+        preprocessing={"scale": "channel", "mean": [0.3], "std": [0.4]},
+        training={"recipe": {"seed": 3}, "result": {"recipe": "mine", "test_accuracy": 0.7225}},
+    )
+
+
+@pytest.fixture(scope="module")
+def bare(tmp_path_factory):
+    """An export of a network by hand."""
+    import bnkeras
+
+    model = bnkeras.build("mlp", hidden=(20,), input_shape=(8, 8, 1), seed=2**64 - 1)
+    return bnkeras.save_compact(model, tmp_path_factory.mktemp("bare") / "export")
+
+
+def test_inspect_for_people(run, recorded):
+    code, out, err = run("inspect", recorded)
+    assert (code, err) == (0, "")
+    facts = dict(line.split(None, 1) for line in out.split("\n\n")[0].splitlines())
+    assert facts["network"].startswith("resnet_cifar(")
+    assert "depth=14" in facts["network"]
+    assert "input_shape=[8, 8, 1]" in facts["network"]
+    assert facts["seed"] == "3"
+    assert facts["generator"] == "philox4x32-10/quantile16 version 1"
+    assert facts["regime"] == "bnoutput"
+    assert facts["classes"] == "[bold]zero[/], one"
+    assert facts["inputs"] == "mean=[0.3], scale='channel', std=[0.4]"
+    assert facts["recipe"] == "mine"
+    assert facts["accuracy"] == "72.25% of the test images"
+    assert "tensorflow 2." in out
+    rows = {line.split()[0]: line.split() for line in out.split("\n\n")[1].splitlines()}
+    # The stem's kernel has too few values. The output layer's is as seeded: nothing was trained.
+    assert rows["seeded"] == ["seeded", "15", "173,696", "694,784", "0", "0.0%"]
+    assert rows["stored"][:5] == ["stored", "62", "2,394", "9,576", "9,576"]
+    size = sum(file.stat().st_size for file in recorded.rglob("*") if file.is_file())
+    assert f"{size:,} bytes in all: " in out
+    assert out.endswith(" of the 704,360 bytes that all values take in float32.\n")
+
+
+def test_inspect_as_json(run, recorded):
+    code, out, _ = run("inspect", recorded, "--json")
+    facts = json.loads(out)
+    assert code == 0
+    assert facts["arguments"]["input_shape"] == [8, 8, 1]
+    assert facts["class_names"] == ["[bold]zero[/]", "one"]
+    assert facts["test_accuracy"] == 0.7225
+    assert facts["recipe"] == "mine"
+    assert facts["provenance"][0] == {
+        "provenance": "seeded",
+        "variables": 15,
+        "values": 173_696,
+        "float32_bytes": 694_784,
+        "stored_bytes": 0,
+        "share": 0.0,
+    }
+    sizes = {
+        str(file.relative_to(recorded)): file.stat().st_size
+        for file in recorded.rglob("*")
+        if file.is_file()
+    }
+    assert {row["file"]: row["bytes"] for row in facts["files"]} == sizes
+    assert facts["bytes"] == sum(sizes.values())
+    assert sum(row["share"] for row in facts["files"]) == pytest.approx(1)
+    assert facts["ratio"] == facts["bytes"] / facts["float32_bytes"]
+
+
+def test_inspect_of_what_is_not_recorded(run, bare):
+    code, out, _ = run("inspect", bare)
+    assert code == 0
+    facts = dict(line.split(None, 1) for line in out.split("\n\n")[0].splitlines())
+    assert facts["seed"] == "18446744073709551615"
+    assert facts["classes"] == facts["inputs"] == facts["recipe"] == "not recorded"
+    assert facts["regime"] == "all"
+    assert "accuracy" not in facts
+
+
+def test_inspect_reads_the_manifest_alone(recorded, tmp_path):
+    export = shutil.copytree(recorded, tmp_path / "export")
+    shutil.rmtree(export / "variables")
+    code = (
+        "import sys; from typer.testing import CliRunner; from bnkeras.cli.main import app\n"
+        f"done = CliRunner().invoke(app, ['compact', 'inspect', {str(export)!r}])\n"
+        "assert done.exit_code == 0 and 'bnoutput' in done.output, done.output\n"
+        "assert not {'tensorflow', 'keras'} & set(sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_verify_for_people(run, recorded):
+    code, out, err = run("verify", recorded)
+    assert (code, err) == (0, "")
+    assert [line.split()[:2] for line in out.splitlines()] == [
+        ["manifest", "ok:"],
+        ["files", "ok:"],
+        ["variables", "ok:"],
+        ["graph", "ok:"],
+    ]
+    assert "15 regenerated from seed 3 and 62 stored ones" in out
+    assert out.endswith("its logits of 8 probe images are the rebuilt network's, bit for bit\n")
+
+
+def test_verify_as_json(run, bare):
+    code, out, err = run("verify", bare, "--json")
+    assert (code, err) == (0, "")
+    verdict = json.loads(out)
+    assert verdict["verified"] is True
+    assert (verdict["failed"], verdict["error"]) == (None, None)
+    assert verdict["passed"]["files"]["files"] == 4
+    assert verdict["passed"]["variables"] == {"variables": 7, "seeded": 1, "stored": 6}
+    assert verdict["passed"]["graph"] == {"probe_images": 8, "largest_difference": 0.0}
+
+
+@pytest.fixture
+def damaged(bare, tmp_path):
+    export = shutil.copytree(bare, tmp_path / "export")
+    file = export / "variables" / "variables.data-00000-of-00001"
+    content = bytearray(file.read_bytes())
+    content[0] ^= 1
+    file.write_bytes(content)
+    return export
+
+
+def test_verify_says_what_failed(run, damaged):
+    code, out, err = run("verify", damaged)
+    assert code == 1
+    assert [line.split(None, 1)[1].split(":")[0] for line in out.splitlines()] == [
+        "ok",
+        "failed",
+        "not checked",
+        "not checked",
+    ]
+    assert out.splitlines()[1].split()[0] == "files"
+    (line,) = err.splitlines()
+    assert line.startswith("bnkeras: ")
+    assert "variables.data-00000-of-00001 is damaged" in line
+    assert "and the values of 'hidden1_bn/gamma' changed" in line
+
+
+def test_verify_says_what_failed_as_json(run, damaged):
+    code, out, err = run("verify", damaged, "--json")
+    assert code == 1
+    verdict = json.loads(out)
+    assert verdict["verified"] is False
+    assert verdict["failed"] == "files"
+    assert list(verdict["passed"]) == ["manifest"]
+    assert err == f"bnkeras: {verdict['error']}\n"
+
+
+@pytest.mark.parametrize("command", ["inspect", "verify"])
+def test_there_is_no_export(run, tmp_path, command):
+    code, out, err = run(command, tmp_path / "nowhere")
+    assert (code, out) == (2, "")
+    (line,) = err.splitlines()
+    assert f"{tmp_path / 'nowhere'} does not exist. A compact export is a directory" in line
+
+
+def test_a_fresh_process_is_quiet(bare):
+    done = subprocess.run([*COMMAND, "verify", bare], capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+    assert len(done.stdout.splitlines()) == 4
+
+
+@pytest.mark.parametrize("command", ["inspect", "verify"])
+def test_help_gives_examples(run, command):
+    code, out, _ = run(command, "--help")
+    assert code == 0
+    assert f"bnkeras compact {command} saved_models/mine" in out

@@ -1,0 +1,48 @@
+"""Serve every case with the loader of TensorFlow 1. Argument: the folder of cases.
+
+Each export is alone in a session first, and then several are in one, the first of them twice.
+"""
+
+import sys
+from pathlib import Path
+
+# An import of either is an ImportError.
+sys.modules["bnkeras"] = None
+sys.modules["keras"] = None
+
+import numpy as np  # noqa: E402
+import tensorflow.compat.v1 as tf  # noqa: E402
+
+folder = Path(sys.argv[1])
+cases = sorted(case for case in folder.iterdir() if (case / "export").is_dir())
+
+
+def load(session, case, scope=None):
+    """Load, and return the tensors of the signature: input, logits."""
+    path = str(case / "export")
+    graph = tf.saved_model.load(session, ["serve"], path, import_scope=scope)
+    signature = graph.signature_def["serving_default"]
+    prefix = f"{scope}/" if scope else ""
+    names = (signature.inputs["image"].name, signature.outputs["logits"].name)
+    return [session.graph.get_tensor_by_name(prefix + name.removeprefix(prefix)) for name in names]
+
+
+def serve(session, case, tensors):
+    image, logits = tensors
+    for file in sorted(case.glob("images_*.npy")):
+        yield file.name, session.run(logits, {image: np.load(file)})
+
+
+for case in cases:
+    with tf.Session(graph=tf.Graph()) as session:
+        for name, logits in serve(session, case, load(session, case)):
+            np.save(case / name.replace("images", "tensorflow_1"), logits)
+
+with tf.Session(graph=tf.Graph()) as session:
+    names = ("digits", "twin", "bnonly", "digits")
+    together = [folder / name for name in names if folder / name in cases]
+    loaded = [load(session, case, f"export{i}") for i, case in enumerate(together)]
+    for case, tensors in zip(together, loaded, strict=True):
+        for name, logits in serve(session, case, tensors):
+            alone = np.load(case / name.replace("images", "tensorflow_1"))
+            np.testing.assert_array_equal(logits, alone)
