@@ -30,7 +30,7 @@ def train(
     """Run `recipe` in `directory`, with a bar over all steps and a line per epoch."""
     columns = [
         TextColumn("{task.description}"),
-        BarColumn(),
+        BarColumn(bar_width=20),
         TaskProgressColumn(),
         TextColumn("{task.fields[state]}", style="dim"),
         TimeElapsedColumn(),
@@ -54,7 +54,11 @@ class _Shown(keras.callbacks.Callback):
         self._read_at = 0.0
 
     def on_train_begin(self, logs=None):
-        self._progress.update(self._task, total=self.params["epochs"] * self.params["steps"])
+        steps, done = self.params["steps"], int(self.model.optimizer.iterations.numpy())
+        self._progress.update(self._task, total=self.params["epochs"] * steps, completed=done)
+        if done and self._print_epochs:
+            epochs, rest = divmod(done, steps)
+            out.print(f"going on after {epochs} epochs and {rest} steps", highlight=False)
 
     def on_epoch_begin(self, epoch, logs=None):
         self._epoch = epoch

@@ -59,6 +59,8 @@ class SGD(keras.optimizers.Optimizer):
 class Adam(keras.optimizers.Adam):
     """Keras' Adam with coupled L2: l2 · w is added to the gradient before the moments.
 
+    Sparse gradients are made dense first, as the moments are; see `_add_l2`.
+
     Args:
         learning_rate: a float or a schedule.
         l2: factor on the weight added to its gradient.
@@ -79,4 +81,7 @@ class Adam(keras.optimizers.Adam):
 
 
 def _add_l2(gradient, variable, l2: float):
-    return gradient + ops.cast(l2, variable.dtype) * variable if l2 else gradient
+    # The gradient of an embedding comes in slices, several for a word that is repeated.
+    # Keras' Adam squares them one by one; the sum below makes one dense gradient of them.
+    sliced = hasattr(gradient, "indices")
+    return gradient + ops.cast(l2, variable.dtype) * variable if l2 or sliced else gradient

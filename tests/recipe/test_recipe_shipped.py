@@ -5,11 +5,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-import bnkeras.recipes
 import pytest
-from bnkeras.pipelines import DATASETS
 
+import bnkeras.recipes
 from bnkeras import recipe
+from bnkeras.pipelines import DATASETS
 from bnkeras.recipe._parts import part, part_names
 from bnkeras.regimes import REGIMES
 
