@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.markup import escape
 
 from bnkeras.cli.console import err, out, print_json
 
@@ -174,8 +175,13 @@ def _default_directory(name: str, recipe: "Recipe") -> Path:
 def _print_heading(recipe: "Recipe", directory: Path) -> None:
     title = recipe.about.title or recipe.name
     changes = ", ".join(f"{key} = {here}" for key, (_, here) in recipe.changes.items())
-    out.print(f"[bold]{title}[/]" + (f", with {changes}" if changes else ""), highlight=False)
-    out.print(f"in {directory}; stop it whenever you like, the same command goes on\n")
+    heading = f"[bold]{title}[/]" + (f", with {escape(changes)}" if changes else "")
+    out.print(heading, highlight=False, soft_wrap=True)
+    out.print(
+        f"in {directory}; stop it whenever you like, the same command goes on\n",
+        highlight=False,
+        soft_wrap=True,
+    )
 
 
 def _print_outcome(recipe: "Recipe", result: "RunResult") -> None:

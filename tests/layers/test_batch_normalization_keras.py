@@ -7,9 +7,6 @@ import tensorflow as tf
 
 from bnkeras.layers import BatchNormalization
 
-# Keras itself, when it reads a variable for saving.
-reads_variables = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
-
 
 def random(*shape, seed=0):
     return np.random.default_rng(seed).normal(1.0, 2.0, shape).astype(np.float32)
@@ -158,7 +155,6 @@ def test_loading_the_weights_of_the_keras_layer(tmp_path):
     np.testing.assert_allclose(mine(x), theirs(x), rtol=1e-4, atol=1e-5)
 
 
-@reads_variables
 def test_a_weights_file_of_the_keras_layer(tmp_path):
     mine, theirs = network(), network(keras.layers.BatchNormalization)
     for variable in theirs.variables:
@@ -169,7 +165,6 @@ def test_a_weights_file_of_the_keras_layer(tmp_path):
         np.testing.assert_array_equal(one.numpy(), other.numpy())
 
 
-@reads_variables
 @pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
 def test_a_saved_model(tmp_path, policy):
     keras.config.set_dtype_policy(policy)

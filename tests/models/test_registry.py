@@ -82,7 +82,6 @@ class TestContract:
         assert losses[-1] < losses[0] / 2
 
     # Keras itself, when it reads a variable for saving.
-    @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
     def test_a_keras_file(self, name, x, tmp_path):
         model = bnkeras.build(name, seed=7, **SMALL[name])
         model(x, training=True)

@@ -52,7 +52,6 @@ def test_serialisation(seed):
 
 
 # Keras itself, when it reads a variable for saving.
-@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 def test_in_a_saved_model(tmp_path):
     initializer = Seeded("he_normal", 7, "conv/kernel")
     layer = keras.layers.Conv2D(4, 3, kernel_initializer=initializer, name="conv")
