@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bnkeras.cli.console import out, print_json, print_rows
+from bnkeras.cli.options import Json
 from bnkeras.errors import ExportError
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ app = typer.Typer(
 )
 
 Export = Annotated[Path, typer.Argument(metavar="PATH", help="The directory of an export.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @app.command()

@@ -11,22 +11,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from bnkeras import pipelines
 from bnkeras.cli.console import err, out, print_json
+from bnkeras.cli.options import DataDir, Json
 
 app = typer.Typer(
     name="data",
     help="Datasets: prepare one, and show which are prepared.",
     no_args_is_help=True,
 )
-
-DataDir = Annotated[
-    Path | None,
-    typer.Option(
-        "--data-dir",
-        metavar="DIR",
-        help="Where prepared datasets lie. Without it: BNKERAS_DATA_DIR, else the platform's "
-        "cache folder.",
-    ),
-]
 
 
 def _complete(incomplete: str) -> list[str]:
@@ -82,7 +73,7 @@ def prepare(
 @app.command()
 def info(
     data_dir: DataDir = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Show the prepared datasets.
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bnkeras.cli.console import err, out, print_rows
+from bnkeras.cli.options import DataDir
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,10 +38,7 @@ def quickstart(
     directory: Annotated[
         Path, typer.Option("--out", metavar="DIR", help="Where the runs and the plot go.")
     ] = Path("runs", "quickstart"),
-    data_dir: Annotated[
-        Path | None,
-        typer.Option("--data-dir", metavar="DIR", help="Where the prepared digits lie."),
-    ] = None,
+    data_dir: DataDir = None,
 ) -> None:
     """Train a small network three ways on handwritten digits, export it and load it again.
 

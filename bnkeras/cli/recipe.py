@@ -11,6 +11,7 @@ import typer
 from rich.markup import escape
 
 from bnkeras.cli.console import err, out, print_json
+from bnkeras.cli.options import DataDir, Json
 
 if TYPE_CHECKING:
     from bnkeras.recipe import Recipe
@@ -55,16 +56,6 @@ Out = Annotated[
         "named after the recipe and what was changed of it.",
     ),
 ]
-DataDir = Annotated[
-    Path | None,
-    typer.Option(
-        "--data-dir",
-        metavar="DIR",
-        help="Where prepared datasets lie. Without it: BNKERAS_DATA_DIR, else the platform's "
-        "cache folder.",
-    ),
-]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @app.command("list")
