@@ -6,11 +6,10 @@ import keras
 import numpy as np
 
 from bnkeras.compact.digests import file_digest, values_digest
-from bnkeras.compact.laws import seeded_laws
 from bnkeras.compact.manifest import Manifest, Provenance, read_manifest
 from bnkeras.errors import ExportError, RegimeError
 from bnkeras.models.registry import build
-from bnkeras.models.variables import grouped_variables
+from bnkeras.models.variables import grouped_variables, seeded_laws
 from bnkeras.regimes import set_regime
 from bnkeras.seeding import GENERATOR, GENERATOR_VERSION
 from bnkeras.seeding.initializer import expecting

@@ -1,38 +1,29 @@
 """Writing a compact export."""
 
-import glob
 import hashlib
 import json
-import os
-import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
-from bnkeras.compact.digests import file_digest, values_digest
-from bnkeras.compact.laws import seeded_laws
+from bnkeras.compact.digests import file_digest
 from bnkeras.compact.manifest import (
     FORMAT_VERSION,
-    MANIFEST,
     ArchitectureRecord,
     FileRecord,
     GeneratorRecord,
     Manifest,
-    Provenance,
     StoredFile,
 )
+from bnkeras.compact.provenance import classify
+from bnkeras.compact.replacing import check_target, replacing
 from bnkeras.errors import ExportError
 from bnkeras.models.registry import architecture_of
-from bnkeras.models.variables import Group, grouped_variables
 from bnkeras.regimes import regime_of
-from bnkeras.seeding import GENERATOR, GENERATOR_VERSION, Law, reference
-
-# Below this, the operations that regenerate a variable take more bytes than its values.
-_SMALLEST_SEEDED = 256
+from bnkeras.seeding import GENERATOR, GENERATOR_VERSION, Law
 
 
 def save_compact(
@@ -91,9 +82,9 @@ def save_compact(
     }
     # What a link points to is replaced, not the link.
     target = Path(path).resolve()
-    _check_target(target)
-    rows, seeded, stored = _classify(model, seed)
-    with _replacing(target) as partial:
+    check_target(target)
+    rows, seeded, stored = classify(model, seed)
+    with replacing(target) as partial:
         data_file = _write_saved_model(model, seeded, stored, seed, partial)
         manifest = Manifest(
             format_version=FORMAT_VERSION,
@@ -111,40 +102,6 @@ def save_compact(
         )
         manifest.write(partial)
     return Path(path)
-
-
-def _classify(model: keras.Model, seed: int):
-    """Divide the variables into seeded and stored ones, and describe each in a row."""
-    from bnkeras.compact.graph import SeededVariable
-
-    laws = seeded_laws(model, seed)
-    rows, seeded, stored = [], [], []
-    for path, group, variable in grouped_variables(model):
-        values = variable.numpy()
-        if values.dtype != np.float32:
-            raise ExportError(f"{path}: a compact export holds float32; received {values.dtype}.")
-        law = laws.get(path)
-        # Nothing is called seeded unless it regenerates to the same bits.
-        if (
-            law is not None
-            and group is not Group.BATCHNORM
-            and values.size >= _SMALLEST_SEEDED
-            and law.reproducible
-            and np.array_equal(
-                reference.values(law, seed, path, values.shape).view(np.uint32),
-                values.view(np.uint32),
-            )
-        ):
-            provenance = "seeded"
-            seeded.append(SeededVariable(path, law, variable))
-        else:
-            provenance, law = "stored", None
-            stored.append(variable)
-        text = None if law is None else str(law)
-        rows.append(
-            Provenance(path, values.shape, "float32", provenance, text, values_digest(values))
-        )
-    return rows, seeded, stored
 
 
 def _write_saved_model(model, seeded, stored, seed: int, folder: Path) -> Path:
@@ -182,73 +139,6 @@ def _file_records(folder: Path) -> dict[str, FileRecord]:
         for file in sorted(folder.rglob("*"))
         if file.is_file()
     }
-
-
-def _check_target(path: Path) -> None:
-    if path.exists() and not (path / MANIFEST).is_file() and not _is_empty(path):
-        raise ExportError(
-            f"{path} exists and is no compact export, so it is not replaced. Choose another path "
-            f"or remove it."
-        )
-
-
-def _is_empty(path: Path) -> bool:
-    return path.is_dir() and not any(path.iterdir())
-
-
-@contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    """Give a folder to write in; when all went well, it becomes `path`, and else it goes."""
-    import tensorflow as tf
-
-    partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
-    try:
-        _remove_leftovers(path)
-        partial.mkdir(parents=True)
-        yield partial
-        _move_into_place(partial, path)
-    except (OSError, tf.errors.OpError) as error:
-        raise ExportError(f"The export {path} cannot be written: {error}") from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-
-
-def _move_into_place(partial: Path, path: Path) -> None:
-    """Rename the finished export to its place; one that was there goes only then."""
-    if not path.exists():
-        partial.rename(path)
-        return
-    previous = path.with_name(f".{path.name}.previous-{os.getpid()}")
-    path.rename(previous)
-    try:
-        partial.rename(path)
-    except BaseException:
-        previous.rename(path)
-        raise
-    shutil.rmtree(previous, ignore_errors=True)
-
-
-def _remove_leftovers(path: Path) -> None:
-    """Remove the unfinished folders that killed processes left beside `path`."""
-    for folder in path.parent.glob(f".{glob.escape(path.name)}.partial-*"):
-        owner = folder.name.rpartition("-")[2]
-        if owner.isdecimal() and not _alive(int(owner)):
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-def _alive(process: int) -> bool:
-    """Whether a process runs on this machine; where that cannot be asked, yes."""
-    if process == os.getpid():
-        return False  # an earlier one of the same number
-    if os.name == "nt":
-        return True
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except (OSError, OverflowError):
-        return True
-    return True
 
 
 def _class_names(model: keras.Model, names: Sequence[str] | None) -> tuple[str, ...] | None:

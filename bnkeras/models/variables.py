@@ -7,6 +7,9 @@ from typing import NamedTuple
 
 import keras
 
+from bnkeras.seeding import Law
+from bnkeras.seeding.initializer import Seeded
+
 
 class Group(StrEnum):
     """The part a variable plays; each belongs to exactly one group."""
@@ -82,6 +85,21 @@ def parameter_counts(model: keras.Model) -> dict[str, int]:
         if group.value in counts:
             counts[group.value] += size
     return counts
+
+
+def seeded_laws(model: keras.Model, seed: int) -> dict[str, Law]:
+    """Return the law of every variable whose layer holds a `Seeded` initializer for it."""
+    laws = {}
+    for layer in _layers(model):
+        for variable in layer._trainable_variables:
+            initializer = getattr(layer, f"{variable.name}_initializer", None)
+            if (
+                isinstance(initializer, Seeded)
+                and initializer.seed == seed
+                and initializer.path == variable.path
+            ):
+                laws[variable.path] = initializer.law
+    return laws
 
 
 def is_batch_norm(layer: keras.layers.Layer) -> bool:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import bnkeras
-from bnkeras.compact import graph, writer
+from bnkeras.compact import graph, replacing
 from bnkeras.compact.manifest import Manifest, read_manifest
 from bnkeras.errors import ExportError
 
@@ -78,7 +78,7 @@ def test_something_else_is_not_replaced(model, tmp_path):
 
 @pytest.mark.parametrize(
     "where",
-    [(graph.CompactModule, "_serve"), (Manifest, "write"), (writer, "_move_into_place")],
+    [(graph.CompactModule, "_serve"), (Manifest, "write"), (replacing, "_move_into_place")],
     ids=["tracing", "manifest", "renaming"],
 )
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])

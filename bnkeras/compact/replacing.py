@@ -1,0 +1,79 @@
+"""Writing a folder beside its place and renaming it there when it is complete."""
+
+import glob
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import tensorflow as tf
+
+from bnkeras.compact.manifest import MANIFEST
+from bnkeras.errors import ExportError
+
+
+def check_target(path: Path) -> None:
+    """Raise ExportError if `path` is neither free nor an export to replace."""
+    if path.exists() and not (path / MANIFEST).is_file() and not _is_empty(path):
+        raise ExportError(
+            f"{path} exists and is no compact export, so it is not replaced. Choose another path "
+            f"or remove it."
+        )
+
+
+def _is_empty(path: Path) -> bool:
+    return path.is_dir() and not any(path.iterdir())
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a folder to write in; when all went well, it becomes `path`, and else it goes."""
+    partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
+    try:
+        _remove_leftovers(path)
+        partial.mkdir(parents=True)
+        yield partial
+        _move_into_place(partial, path)
+    except (OSError, tf.errors.OpError) as error:
+        raise ExportError(f"The export {path} cannot be written: {error}") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _move_into_place(partial: Path, path: Path) -> None:
+    """Rename the finished export to its place; one that was there goes only then."""
+    if not path.exists():
+        partial.rename(path)
+        return
+    previous = path.with_name(f".{path.name}.previous-{os.getpid()}")
+    path.rename(previous)
+    try:
+        partial.rename(path)
+    except BaseException:
+        previous.rename(path)
+        raise
+    shutil.rmtree(previous, ignore_errors=True)
+
+
+def _remove_leftovers(path: Path) -> None:
+    """Remove the unfinished folders that killed processes left beside `path`."""
+    for folder in path.parent.glob(f".{glob.escape(path.name)}.partial-*"):
+        owner = folder.name.rpartition("-")[2]
+        if owner.isdecimal() and not _alive(int(owner)):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _alive(process: int) -> bool:
+    """Whether a process runs on this machine; where that cannot be asked, yes."""
+    if process == os.getpid():
+        return False  # an earlier one of the same number
+    if os.name == "nt":
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True
+    return True
