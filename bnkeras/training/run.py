@@ -108,7 +108,6 @@ class _Run:
             epochs=recipe.train.epochs,
             steps=self.steps,
         )
-        self.callbacks.set_params({"epochs": recipe.train.epochs, "steps": self.steps})
         self.evaluations = {
             prefix: self.loop.distribute(batches)
             for prefix, batches in self.batches.evaluations().items()

@@ -4,7 +4,6 @@ import csv
 import io
 import json
 import os
-import tomllib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -107,17 +106,15 @@ class RunDirectory:
                 f"{self.path} is a file; a run needs a directory. Choose another one with --out."
             )
         if not self._recipe.exists():
-            foreign = [item.name for item in self.path.iterdir() if item.name != ".lock"]
+            # A run killed as it began may have left its lock and half a recipe, both hidden.
+            foreign = [item.name for item in self.path.iterdir() if not item.name.startswith(".")]
             if foreign:
                 raise RunDirectoryError(
                     f"{self.path} is not empty and holds no run (it has {foreign[0]!r} and no "
                     f"recipe.toml). Choose another directory with --out."
                 )
             return
-        try:
-            differences = recipe.differences(load(self._recipe))
-        except tomllib.TOMLDecodeError as error:
-            raise RunDirectoryError(f"{self._recipe} is damaged: {error}.") from error
+        differences = recipe.differences(load(self._recipe))
         if differences:
             listed = "\n".join(
                 f"  {key}: {there!r} there, {here!r} now"

@@ -16,7 +16,7 @@ from bnkeras.errors import DataError, ModelError, RunDirectoryError, RunError
 from bnkeras.models.variables import grouped_variables
 from bnkeras.pipelines import find, load_split
 from bnkeras.training import run
-from bnkeras.training.run_directory import write_text
+from bnkeras.training.run_directory import RunDirectory, write_text
 
 RECIPE = "digits_resnet14_bnonly"
 SHORT = ["train.epochs=2", "train.milestones=[1]"]
@@ -178,6 +178,13 @@ def test_a_directory_with_other_things_is_refused(recipe, data_dir, tmp_path):
     with pytest.raises(RunDirectoryError, match=r"'thesis\.tex' and no recipe\.toml"):
         run(recipe, tmp_path, data_dir=data_dir)
     assert (tmp_path / "thesis.tex").read_text() == "precious"
+
+
+def test_what_a_kill_at_the_start_leaves_is_no_obstacle(recipe, data_dir, tmp_path):
+    (tmp_path / ".lock").write_text("")
+    (tmp_path / ".recipe.toml.partial").write_text("seed =")
+    with RunDirectory(tmp_path).claim(recipe):
+        assert bnkeras.recipe.load(tmp_path / "recipe.toml") == recipe
 
 
 def test_a_file_in_the_way_is_refused(recipe, data_dir, tmp_path):
