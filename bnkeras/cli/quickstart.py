@@ -179,7 +179,8 @@ def _print_next(result: "RunResult") -> None:
 [bold]Next[/]
   bnkeras compact inspect {result.export}
   bnkeras recipe list
-  bnkeras data prepare cifar10, then bnkeras recipe run resnet14_bnonly""",
+  bnkeras data prepare cifar10
+  bnkeras recipe run resnet14_bnonly""",
         highlight=False,
         soft_wrap=True,
     )
