@@ -54,7 +54,7 @@ class Loop:
         """Return `loss` and `accuracy` since the last reset."""
         metrics = self._metrics()
         # Keras' own "loss" divides by the padded size of a batch; this one by its weights.
-        return {"loss": float(metrics["cross_entropy"]), "accuracy": float(metrics["accuracy"])}
+        return {"loss": plain_float(metrics["cross_entropy"]), "accuracy": plain_float(metrics["accuracy"])}
 
     @tf.function
     def average_statistics(self) -> None:
@@ -79,3 +79,8 @@ class Loop:
     @tf.function
     def _metrics(self):
         return self.model.get_metrics_result()
+
+
+def plain_float(value: tf.Tensor) -> float:
+    """Return a float32 with the seven digits that it has, not the seventeen of a float64."""
+    return float(f"{float(value):.7g}")

@@ -17,7 +17,7 @@ from bnkeras.pipelines import Prepared, find
 from bnkeras.recipe import Recipe
 from bnkeras.training.checkpoints import Checkpoints
 from bnkeras.training.environment import command_line, environment, versions
-from bnkeras.training.loop import Loop
+from bnkeras.training.loop import Loop, plain_float
 from bnkeras.training.run_directory import RunDirectory
 from bnkeras.training.setup import Batches, compiled_model, learning_rate
 from bnkeras.training.strategy import make_strategy
@@ -165,8 +165,8 @@ class _Run:
                 f"{self.recipe.train.learning_rate / 3:.2g} with another --out."
             )
         self.loop.average_statistics()
-        rate = float(learning_rate(self.recipe, self.steps)((epoch + 1) * self.steps - 1))
-        row = {"epoch": epoch + 1, "learning_rate": rate, **trained}
+        rate = learning_rate(self.recipe, self.steps)((epoch + 1) * self.steps - 1)
+        row = {"epoch": epoch + 1, "learning_rate": plain_float(rate), **trained}
         for prefix, batches in self.evaluations.items():
             metrics = self.loop.evaluate(batches)
             row |= {f"{prefix}_{name}": value for name, value in metrics.items()}
