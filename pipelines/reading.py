@@ -135,5 +135,6 @@ def _read_part(part: _Part, images: np.ndarray, labels: np.ndarray, prepared: Pr
 
 
 def _reason(error: Exception) -> str:
-    # TensorFlow's messages go on with the graph node, which is of no use here.
-    return getattr(error, "message", str(error)).partition(" [")[0].splitlines()[0].strip("{} ")
+    # TensorFlow's messages begin and go on with the graph node, which is of no use here.
+    message = getattr(error, "message", str(error)).splitlines()[0]
+    return message.rpartition("}} ")[2].partition(" [")[0]

@@ -137,7 +137,9 @@ def _counts(prepared: pipelines.Prepared) -> dict[str, int]:
 def _progress() -> Iterator[Callable[[int, int | None, str], None]]:
     """Show a bar on the terminal that is gone when the work is done."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, TimeElapsedColumn(), console=err, transient=True) as bar:
+    with Progress(
+        *columns, TimeElapsedColumn(), console=err, transient=True, disable=not err.is_terminal
+    ) as bar:
         task = bar.add_task("starting", total=None)
 
         def report(done: int, total: int | None, what: str) -> None:

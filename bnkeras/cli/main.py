@@ -58,12 +58,13 @@ def main() -> None:
     except Exception as error:
         if debug:
             raise
-        expected = isinstance(error, BnkerasError)
+        # What the operating system refuses (no space, no permission) says enough by itself.
+        expected = isinstance(error, BnkerasError | OSError)
         message = str(error) if expected else f"{type(error).__name__}: {error}"
         if not expected:
             message += "\nThis was not expected; the same line with --debug shows where it arose."
         print(f"bnkeras: {message}", file=sys.stderr)
-        sys.exit(error.exit_code if expected else 1)
+        sys.exit(error.exit_code if isinstance(error, BnkerasError) else 1)
 
 
 if __name__ == "__main__":

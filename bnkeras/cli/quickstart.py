@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.markup import escape
 
 from bnkeras.cli.console import err, out, print_rows
 from bnkeras.cli.options import DataDir
@@ -114,7 +115,7 @@ def _reload(result: "RunResult", data_dir: Path | None) -> None:
             f"here by up to {np.abs(here - there).max():.3g}."
         )
     out.print(
-        f"Loaded {result.export} in a fresh process, by TensorFlow\n"
+        f"Loaded {escape(str(result.export))} in a fresh process, by TensorFlow\n"
         f"alone, without bnkeras: accuracy {np.mean(there.argmax(axis=1) == labels):.1%} on the "
         f"{len(images)} test images, all logits\n[bold]identical bit for bit[/] to those of the "
         "network here.\n",
@@ -170,14 +171,14 @@ def _plot(results: "dict[str, RunResult]", directory: Path) -> None:
     for regime, title in (("bnonly", "γ and β trained"), ("all", "everything trained")):
         scales[title] = gammas(bnkeras.load_compact(results[regime].export))
     path = plot_gammas(scales, directory / "gamma.png")
-    out.print(f"What training did to γ: {path}", highlight=False, soft_wrap=True)
+    out.print(f"What training did to γ: {escape(str(path))}", highlight=False, soft_wrap=True)
 
 
 def _print_next(result: "RunResult") -> None:
     out.print(
         f"""
 [bold]Next[/]
-  bnkeras compact inspect {result.export}
+  bnkeras compact inspect {escape(str(result.export))}
   bnkeras recipe list
   bnkeras data prepare cifar10
   bnkeras recipe run resnet14_bnonly""",

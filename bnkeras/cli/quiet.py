@@ -22,7 +22,7 @@ def start_tensorflow() -> None:
             tf.config.list_physical_devices()
             # From here on its Python side speaks of deprecations, too.
             tf.get_logger().setLevel("ERROR")
-        except BaseException:
+        except Exception:
             held_back.seek(0)
             os.write(stderr, held_back.read())
             raise

@@ -164,12 +164,12 @@ def _default_directory(name: str, recipe: "Recipe") -> Path:
 
 
 def _print_heading(recipe: "Recipe", directory: Path) -> None:
-    title = recipe.about.title or recipe.name
+    title = escape(recipe.about.title or recipe.name)
     changes = ", ".join(f"{key} = {here}" for key, (_, here) in recipe.changes.items())
     heading = f"[bold]{title}[/]" + (f", with {escape(changes)}" if changes else "")
     out.print(heading, highlight=False, soft_wrap=True)
     out.print(
-        f"in {directory}; stop it whenever you like, the same command goes on\n",
+        f"in {escape(str(directory))}; stop it whenever you like, the same command goes on\n",
         highlight=False,
         soft_wrap=True,
     )
@@ -181,13 +181,17 @@ def _print_outcome(recipe: "Recipe", result: "RunResult") -> None:
     figures = result.figures
     counts = figures["parameters"]
     if result.finished_before:
-        out.print(f"{result.directory} holds the finished run; its figures:")
+        out.print(
+            f"{escape(str(result.directory))} holds the finished run; its figures:",
+            highlight=False,
+            soft_wrap=True,
+        )
     expected = f" (expected: {recipe.expected})" if recipe.expected else ""
     out.print(
         f"[bold]test accuracy {figures['test_accuracy']:.1%}[/]{expected}, "
         f"{counts['trainable']:,} of {counts['total']:,} parameters trained "
         f"({counts['trainable'] / counts['total']:.2%}), "
-        f"export {result.export} of {human_bytes(figures['export_bytes'])}",
+        f"export {escape(str(result.export))} of {human_bytes(figures['export_bytes'])}",
         highlight=False,
         soft_wrap=True,
     )

@@ -29,7 +29,7 @@ def train(
 ) -> RunResult:
     """Run `recipe` in `directory`, with a bar over all steps and a line per epoch."""
     columns = [
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=20),
         TaskProgressColumn(),
         TextColumn("{task.fields[state]}", style="dim"),
@@ -89,6 +89,7 @@ class _Shown(keras.callbacks.Callback):
             f"accuracy {logs['accuracy']:6.1%}  "
             f"{held_out} {logs[f'{held_out}_accuracy']:6.1%}  {logs['seconds']:.1f} s",
             highlight=False,
+            soft_wrap=True,
         )
 
 

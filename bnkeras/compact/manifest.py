@@ -127,7 +127,7 @@ def read_manifest(export: str | Path) -> Manifest:
     export = Path(export)
     file = export / MANIFEST
     if not file.is_file():
-        what = "is no compact export" if export.is_dir() else "does not exist"
+        what = "is no compact export" if export.exists() else "does not exist"
         raise InputError(
             f"{export} {what}. A compact export is a directory with the file {MANIFEST}, as "
             f"`bnkeras.save_compact` and `bnkeras recipe run` write it."

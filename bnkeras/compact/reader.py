@@ -145,7 +145,7 @@ def _check_variables(path: Path, manifest: Manifest, variables: dict) -> None:
     """Compare paths and shapes of the built network with the manifest's rows."""
     built = {name: tuple(variable.shape) for name, variable in variables.items()}
     recorded = {row.path: row.shape for row in manifest.variables}
-    for name in built.keys() ^ recorded.keys():
+    for name in sorted(built.keys() ^ recorded.keys()):
         where = "the network has no" if name in recorded else "the export lacks the"
         raise ExportError(f"{path}: {where} variable {name!r}. The export is of another network.")
     for name, shape in built.items():

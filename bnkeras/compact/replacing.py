@@ -57,11 +57,16 @@ def _move_into_place(partial: Path, path: Path) -> None:
 
 
 def _remove_leftovers(path: Path) -> None:
-    """Remove the unfinished folders that killed processes left beside `path`."""
-    for folder in path.parent.glob(f".{glob.escape(path.name)}.partial-*"):
-        owner = folder.name.rpartition("-")[2]
-        if owner.isdecimal() and not _alive(int(owner)):
-            shutil.rmtree(folder, ignore_errors=True)
+    """Remove what killed processes left beside `path`; an export they had set aside returns."""
+    for state in ("previous", "partial"):
+        for folder in path.parent.glob(f".{glob.escape(path.name)}.{state}-*"):
+            owner = folder.name.rpartition("-")[2]
+            if not owner.isdecimal() or _alive(int(owner)):
+                continue
+            if state == "previous" and not path.exists():
+                folder.rename(path)
+            else:
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def _alive(process: int) -> bool:

@@ -37,7 +37,10 @@ class Checkpoints:
             metrics=_by_path(model.metrics_variables),
         )
         # TensorFlow writes a checkpoint's files first and the pointer to it last.
-        self._manager = tf.train.CheckpointManager(self._state, str(folder), max_to_keep=2)
+        try:
+            self._manager = tf.train.CheckpointManager(self._state, str(folder), max_to_keep=2)
+        except (tf.errors.OpError, ValueError) as error:
+            raise self._unreadable(folder / "checkpoint", error) from error
 
     def restore(self) -> bool:
         """Restore the latest checkpoint, and say whether there was one.
@@ -52,11 +55,11 @@ class Checkpoints:
 
     def save(self, step: int) -> None:
         """Save the state after `step` steps."""
-        self._manager.save(checkpoint_number=step)
+        self._write(lambda: self._manager.save(checkpoint_number=step))
 
     def save_best(self, epoch: int) -> None:
         """Save the weights of `epoch`, the best so far."""
-        self._weights.write(self._best(epoch))
+        self._write(lambda: self._weights.write(self._best(epoch)))
 
     def restore_best(self, epoch: int) -> None:
         """Restore the weights of the best epoch."""
@@ -79,10 +82,27 @@ class Checkpoints:
         try:
             restore(path).assert_consumed()
         except (tf.errors.OpError, AssertionError, IndexError, ValueError) as error:
+            raise self._unreadable(path, error) from error
+
+    def _write(self, write: Callable[[], object]) -> None:
+        try:
+            write()
+        except (OSError, tf.errors.OpError) as error:
             raise RunError(
-                f"The checkpoint {path} cannot be read: {str(error).splitlines()[0]}\nRemove the "
-                f"folder {self._folder} to begin the run anew."
+                f"A checkpoint cannot be written to {self._folder}: {_reason(error)}\nThe same "
+                f"command goes on from the one before."
             ) from error
+
+    def _unreadable(self, path: object, error: Exception) -> RunError:
+        return RunError(
+            f"The checkpoint {path} cannot be read: {_reason(error)}\nRemove the folder "
+            f"{self._folder} to begin the run anew."
+        )
+
+
+def _reason(error: Exception) -> str:
+    # TensorFlow's messages begin with the graph node, which is of no use here.
+    return (str(error).splitlines() or [type(error).__name__])[0].rpartition("}} ")[2]
 
 
 def _by_path(variables: list[keras.Variable]) -> dict[str, keras.Variable]:

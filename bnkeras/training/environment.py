@@ -57,16 +57,17 @@ def _processor() -> str:
     return platform.processor() or platform.machine()
 
 
-def _git() -> dict[str, Any] | None:
-    """Return commit and cleanliness of the checkout the package runs from, if it is one."""
-    folder = Path(__file__).parent
+def _git(file: Path = Path(__file__)) -> dict[str, Any] | None:
+    """Return commit and cleanliness of the checkout that `file` belongs to, if it is one."""
 
     def git(*arguments: str) -> str:
         return subprocess.run(
-            ["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=True
+            ["git", "-C", str(file.parent), *arguments], capture_output=True, text=True, check=True
         ).stdout.strip()
 
     try:
+        # Site-packages of an environment that lies in a checkout of something else.
+        git("ls-files", "--error-unmatch", file.name)
         return {"commit": git("rev-parse", "HEAD"), "dirty": bool(git("status", "--porcelain"))}
     except (OSError, subprocess.CalledProcessError):
         return None

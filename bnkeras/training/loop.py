@@ -3,6 +3,11 @@
 import keras
 import tensorflow as tf
 
+# AutoGraph would read this file again when a function is first called, for the evaluation
+# after the first epoch: a file that was changed since then is other code. There is nothing
+# in these functions to convert.
+_traced = tf.function(autograph=False)
+
 
 class Loop:
     """Runs a compiled model's own train and test step through a strategy.
@@ -30,7 +35,7 @@ class Loop:
         """Return `dataset` with each global batch divided among the replicas."""
         return self.strategy.experimental_distribute_dataset(dataset)
 
-    @tf.function
+    @_traced
     def train_step(self, batch) -> None:
         """Train on one global batch."""
         self.strategy.run(self.model.train_step, args=(batch,))
@@ -54,9 +59,12 @@ class Loop:
         """Return `loss` and `accuracy` since the last reset."""
         metrics = self._metrics()
         # Keras' own "loss" divides by the padded size of a batch; this one by its weights.
-        return {"loss": plain_float(metrics["cross_entropy"]), "accuracy": plain_float(metrics["accuracy"])}
+        return {
+            "loss": plain_float(metrics["cross_entropy"]),
+            "accuracy": plain_float(metrics["accuracy"]),
+        }
 
-    @tf.function
+    @_traced
     def average_statistics(self) -> None:
         """Give all replicas the mean of their moving statistics.
 
@@ -70,13 +78,13 @@ class Loop:
             mean = self.strategy.reduce(tf.distribute.ReduceOp.MEAN, values, axis=None)
             self.strategy.run(lambda mean, variable=variable: variable.assign(mean), args=(mean,))
 
-    @tf.function
+    @_traced
     def _test_step(self, batch) -> None:
         self.strategy.run(self.model.test_step, args=(batch,))
 
     # Traced, because a metric's aggregation over replicas is a collective that
     # every worker has to enter.
-    @tf.function
+    @_traced
     def _metrics(self):
         return self.model.get_metrics_result()
 

@@ -120,6 +120,12 @@ class _Run:
         step = self._step()
         # What was written of epochs after the checkpoint will be written again.
         self.rows = self.directory.rows()[: step // self.steps]
+        if len(self.rows) < step // self.steps:
+            raise RunError(
+                f"{self.directory.path} has a checkpoint of {step // self.steps} epochs and the "
+                f"metrics of {len(self.rows)}. Put back its metrics.json, or remove "
+                f"{self.directory.checkpoints} to begin the run anew."
+            )
         self._train(step)
         epoch = self._kept_epoch()
         if self.recipe.train.keep == "best":

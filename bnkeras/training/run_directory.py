@@ -11,7 +11,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from bnkeras.errors import RunDirectoryError
+from bnkeras.errors import RunDirectoryError, RunError
 from bnkeras.recipe import Recipe, load
 
 
@@ -67,8 +67,7 @@ class RunDirectory:
 
     def rows(self) -> list[dict[str, Any]]:
         """Return the rows of the epochs so far."""
-        file = self.path / "metrics.json"
-        return json.loads(file.read_text()) if file.exists() else []
+        return self._read("metrics.json", list) or []
 
     def write_rows(self, rows: Sequence[dict[str, Any]]) -> None:
         """Write the rows of all epochs, as JSON and as CSV."""
@@ -81,14 +80,12 @@ class RunDirectory:
 
     def add_start(self, start: dict[str, Any]) -> None:
         """Record the environment of one start of this run; a resumed run has several."""
-        file = self.path / "environment.json"
-        starts = json.loads(file.read_text()) if file.exists() else []
-        write_text(file, _json([*starts, start]))
+        starts = self._read("environment.json", list) or []
+        write_text(self.path / "environment.json", _json([*starts, start]))
 
     def result(self) -> dict[str, Any] | None:
         """Return the final figures, or None for a run that is not finished."""
-        file = self.path / "result.json"
-        return json.loads(file.read_text()) if file.exists() else None
+        return self._read("result.json", dict)
 
     def write_result(self, result: dict[str, Any]) -> None:
         """Write the final figures, which marks the run as finished."""
@@ -97,6 +94,17 @@ class RunDirectory:
     @property
     def _recipe(self) -> Path:
         return self.path / "recipe.toml"
+
+    def _read(self, name: str, kind: type) -> Any:
+        """Return what a JSON file of this directory holds, or None where there is none."""
+        file = self.path / name
+        try:
+            content = json.loads(file.read_text("utf-8")) if file.exists() else None
+        except (OSError, ValueError) as error:
+            raise _unreadable(file, error) from error
+        if content is not None and not isinstance(content, kind):
+            raise _unreadable(file, f"it holds no {kind.__name__}")
+        return content
 
     def _check(self, recipe: Recipe) -> None:
         if not self.path.exists():
@@ -124,6 +132,13 @@ class RunDirectory:
                 f"{self.path} holds the run of another recipe:\n{listed}\nChoose another "
                 f"directory with --out, or remove this one to begin anew."
             )
+
+
+def _unreadable(file: Path, reason: object) -> RunError:
+    return RunError(
+        f"{file} cannot be read ({reason}). Put back a copy of the file, or remove {file.parent} "
+        f"to begin the run anew."
+    )
 
 
 def write_text(path: Path, text: str) -> None:

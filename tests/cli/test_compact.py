@@ -187,6 +187,9 @@ def test_there_is_no_export(run, tmp_path, command):
     assert (code, out) == (2, "")
     (line,) = err.splitlines()
     assert f"{tmp_path / 'nowhere'} does not exist. A compact export is a directory" in line
+    (tmp_path / "file").write_text("")
+    _, _, err = run(command, tmp_path / "file")
+    assert f"{tmp_path / 'file'} is no compact export." in err
 
 
 def test_a_fresh_process_is_quiet(bare):

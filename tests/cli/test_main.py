@@ -84,6 +84,12 @@ def test_the_unexpected_is_one_line_and_a_hint(run, fail):
     assert "--debug" in second
 
 
+def test_what_the_system_refuses_is_one_line(run, fail):
+    fail(OSError(28, "No space left on device", "runs/metrics.json"))
+    message = "bnkeras: [Errno 28] No space left on device: 'runs/metrics.json'\n"
+    assert run("recipe", "show", "resnet14_bnonly") == (1, "", message)
+
+
 @pytest.mark.parametrize("position", [0, 1, 2, 3])
 def test_debug_anywhere_shows_the_traceback(monkeypatch, fail, position):
     arguments = ["recipe", "show", "resnet14_bnonly"]

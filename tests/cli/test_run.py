@@ -79,6 +79,16 @@ def test_a_file_of_ones_own_runs(first, data_dir, tmp_path):
     assert "l2 = 0.0" in (tmp_path / "runs" / "mine" / "recipe.toml").read_text()
 
 
+def test_brackets_are_no_markup(data_dir, tmp_path):
+    text = f'extends = "{RECIPE}"\nabout.title = "my [/bold] [idea]"\ntrain.epochs = 1\n'
+    (tmp_path / "a[red]b.toml").write_text(text)
+    done = _run("a[red]b.toml", "--data-dir", data_dir, "--out", "out [x]", folder=tmp_path)
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith("my [/bold] [idea], with")
+    assert lines[1].startswith("in out [x];")
+    assert "export out [x]/export of" in lines[-1]
+
+
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [

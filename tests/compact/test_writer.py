@@ -128,6 +128,29 @@ def test_what_a_killed_process_left_is_removed(model, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*others, "export"])
 
 
+@pytest.mark.parametrize("gone", [True, False])
+def test_an_export_that_a_killed_process_set_aside_returns(
+    model, small, tmp_path, monkeypatch, gone
+):
+    killed = subprocess.Popen([sys.executable, "-c", ""])
+    killed.wait()
+    path = bnkeras.save_compact(model, tmp_path / "export")
+    before = _kept(path)
+    if gone:
+        path.rename(tmp_path / f".export.previous-{killed.pid}")
+    else:
+        (tmp_path / f".export.previous-{killed.pid}").mkdir()
+
+    def fail(*arguments, **keywords):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Manifest, "write", fail)
+    with pytest.raises(ExportError, match="No space left"):
+        bnkeras.save_compact(small(seed=10), path)
+    assert _kept(path) == before
+    assert [entry.name for entry in tmp_path.iterdir()] == ["export"]
+
+
 @pytest.mark.parametrize("place", ["/proc/nowhere/export", "{file}/export", "{closed}/export"])
 def test_a_place_that_cannot_be_written(model, tmp_path, place):
     (tmp_path / "file").touch()

@@ -100,6 +100,40 @@ def test_a_damaged_checkpoint_is_named(data_dir, tmp_path):
         run(recipe, tmp_path / "run", data_dir=data_dir)
 
 
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda run: (run / "metrics.json").unlink(), r"checkpoint of 1 epochs .* metrics of 0"),
+        (
+            lambda run: (run / "checkpoints" / "checkpoint").write_bytes(b"\xff\x00"),
+            r"checkpoints/checkpoint cannot be read",
+        ),
+        (
+            lambda run: (run / "checkpoints" / "checkpoint").write_bytes(b""),
+            r"checkpoints/checkpoint cannot be read",
+        ),
+    ],
+    ids=["no metrics", "binary state", "empty state"],
+)
+def test_a_run_that_lacks_its_past_is_refused(spoil, message, data_dir, tmp_path):
+    recipe = bnkeras.recipe.load(RECIPE, [*SHORT, OFTEN])
+    with pytest.raises(_StopError):
+        run(recipe, tmp_path / "run", data_dir=data_dir, callbacks=[_StopAfter(25)])
+    spoil(tmp_path / "run")
+    with pytest.raises(RunError, match=message):
+        run(recipe, tmp_path / "run", data_dir=data_dir)
+
+
+def test_a_checkpoint_that_cannot_be_written_is_an_error(data_dir, tmp_path):
+    class Spoil(keras.callbacks.Callback):
+        def on_train_begin(self, logs=None):
+            (tmp_path / "run" / "checkpoints").write_text("in the way")
+
+    recipe = bnkeras.recipe.load(RECIPE, [*SHORT, OFTEN])
+    with pytest.raises(RunError, match=r"cannot be written to .*checkpoints: .*not a directory"):
+        run(recipe, tmp_path / "run", data_dir=data_dir, callbacks=[Spoil()])
+
+
 def test_five_kills_change_nothing(data_dir, tmp_path):
     settings = ["train.epochs=40", "train.milestones=[20,30]", "train.checkpoint_minutes=0.002"]
     options = [option for setting in settings for option in ("--set", setting)]

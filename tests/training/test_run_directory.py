@@ -1,0 +1,28 @@
+"""Files of a run directory that something else has damaged."""
+
+import pytest
+
+from bnkeras.errors import RunError
+from bnkeras.training.run_directory import RunDirectory
+
+READ = {
+    "metrics.json": lambda directory: directory.rows(),
+    "environment.json": lambda directory: directory.add_start({}),
+    "result.json": lambda directory: directory.result(),
+}
+
+
+@pytest.mark.parametrize("name", READ)
+@pytest.mark.parametrize("content", [b"", b"[{", b"\xff\xfe", b"7"])
+def test_a_damaged_file_is_named_and_kept(tmp_path, name, content):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(RunError, match=rf"{name} cannot be read .*begin the run anew"):
+        READ[name](RunDirectory(tmp_path))
+    assert (tmp_path / name).read_bytes() == content
+
+
+@pytest.mark.parametrize("name", READ)
+def test_a_folder_in_the_place_of_a_file(tmp_path, name):
+    (tmp_path / name).mkdir()
+    with pytest.raises(RunError, match=f"{name} cannot be read"):
+        READ[name](RunDirectory(tmp_path))
