@@ -106,7 +106,7 @@ def _trains_exactly(model: "keras.Model", selection: list[tuple["keras.Variable"
 
 
 def _rules(name: str) -> tuple[tuple[str, bool], ...]:
-    if name not in REGIMES:
+    if not isinstance(name, str) or name not in REGIMES:
         raise RegimeError(
             f"No regime {name!r}: choose one of {', '.join(REGIMES)}."
             f"{did_you_mean(str(name), REGIMES)}"

@@ -14,6 +14,9 @@ from bnkeras.seeding import graph
 # What the images are normalised with: a dataset, or (mean, std) per channel in [0, 1].
 Normalisation = DatasetSpec | tuple[Sequence[float], Sequence[float]]
 
+# AutoGraph would read the source of the functions below when they are first called.
+_as_written = tf.autograph.experimental.do_not_convert
+
 SHUFFLE_PATH = "data/shuffle"
 AUGMENT_PATH = "data/augment"
 
@@ -66,6 +69,7 @@ def training_batches(
     images, labels = _in_memory(split)
     prepare = _scaling(normalisation, scale, split)
 
+    @_as_written
     def epoch_steps(epoch: tf.Tensor) -> tf.data.Dataset:
         order = tf.argsort(graph.words(seed, SHUFFLE_PATH, size, index=epoch), stable=True)
         indices = tf.reshape(order[: steps * batch_size], [steps, batch_size])
@@ -75,6 +79,7 @@ def training_batches(
             (start + tf.range(skip, steps, dtype=tf.int64), indices[skip:])
         )
 
+    @_as_written
     def batch(step: tf.Tensor, indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         x = tf.gather(images, indices)
         words = graph.words(seed, AUGMENT_PATH, WORDS_PER_IMAGE * batch_size, index=step)
@@ -115,6 +120,7 @@ def evaluation_batches(
     images, labels = _in_memory(split)
     prepare = _scaling(normalisation, scale, split)
 
+    @_as_written
     def batch(start: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         places = start + tf.range(batch_size, dtype=tf.int64)
         indices = tf.minimum(places, size - 1)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from bnkeras.errors import CorruptDataError, DataError
+from bnkeras.errors import BnkerasError, CorruptDataError, DataError
 from bnkeras.pipelines.directory import data_directory
 from bnkeras.pipelines.prepared import FORMAT_VERSION, ID_LENGTH, Prepared, read_prepared
 from bnkeras.pipelines.raw import Progress, check_counts
@@ -46,8 +46,9 @@ def prepare(
         raise DataError(f"{spec.name} takes no source, it comes with an installed package.")
     # Before anything is created: a mistyped path leaves no trace.
     path = None if source is None else Path(source).expanduser().absolute()
-    if path is not None and not path.exists():
-        raise DataError(f"The source {path} does not exist.")
+    if path is not None and not (path.is_file() or path.is_dir()):
+        what = "is neither a file nor a folder" if path.exists() else "does not exist"
+        raise DataError(f"The source {path} {what}.")
     with _locked(root / spec.name, progress) as home:
         _sweep(home)
         if spec.auto:
@@ -95,8 +96,15 @@ def _write(
     path = _folder(home, description["sha256"])
     # `_ready` found it damaged, and TFDS would take the folder's existence for success.
     shutil.rmtree(path, ignore_errors=True)
-    write_records(spec, splits, description, home.parent, progress)
-    _sweep(home)
+    try:
+        write_records(spec, splits, description, home.parent, progress)
+    except (OSError, RuntimeError) as error:  # TFDS wraps TensorFlow's errors in the latter
+        raise BnkerasError(
+            f"The records of {spec.name} cannot be written to {home}: {error}\nMake room, or "
+            f"choose another directory with --data-dir, and give the same command again."
+        ) from error
+    finally:
+        _sweep(home)
     total = sum(spec.splits.values())
     progress(total, total, "done")
     return read_prepared(spec, path)

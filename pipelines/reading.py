@@ -106,6 +106,7 @@ def _read_part(part: _Part, images: np.ndarray, labels: np.ndarray, prepared: Pr
         "label": tf.io.FixedLenFeature([], tf.int64),
     }
 
+    @tf.autograph.experimental.do_not_convert
     def parse(records: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         example = tf.io.parse_example(records, features)
         return tf.io.decode_raw(example["image"], tf.uint8), example["label"]
@@ -118,6 +119,8 @@ def _read_part(part: _Part, images: np.ndarray, labels: np.ndarray, prepared: Pr
             images[done:end] = pixels.numpy().reshape(-1, *images.shape[1:])
             labels[done:end] = values.numpy()
             done = end
+    except tf.errors.PermissionDeniedError as error:
+        raise DataError(f"The shard {part.path} cannot be read: permission denied.") from error
     except (tf.errors.OpError, ValueError) as error:
         raise CorruptDataError(
             f"The shard {part.path} is damaged ({_reason(error)}). {prepared.remedy}"

@@ -1,6 +1,7 @@
 """The distribution of the BatchNorm scales γ."""
 
 from collections.abc import Mapping
+from importlib.util import find_spec
 from itertools import cycle
 from pathlib import Path
 
@@ -35,6 +36,14 @@ def share_below(scales: np.ndarray, threshold: float = 0.01) -> float:
     return float(np.mean(np.abs(scales) < threshold))
 
 
+def check_matplotlib() -> None:
+    """Raise MissingDependencyError where plots cannot be drawn."""
+    if find_spec("matplotlib") is None:
+        raise MissingDependencyError(
+            "Plots need matplotlib. Install it with: pip install 'bnkeras[plots]'"
+        )
+
+
 def plot_gammas(scales: Mapping[str, np.ndarray], path: Path) -> Path:
     """Draw a histogram of γ for each entry of `scales`, one above the other.
 
@@ -45,13 +54,10 @@ def plot_gammas(scales: Mapping[str, np.ndarray], path: Path) -> Path:
     Raises:
         MissingDependencyError: matplotlib is not installed.
     """
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise MissingDependencyError(
-            "Plots need matplotlib. Install it with: pip install 'bnkeras[plots]'"
-        ) from error
+    check_matplotlib()
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
     low = min(values.min() for values in scales.values())
     high = max(values.max() for values in scales.values())
     # An edge at zero: the peak there is not divided by chance.

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bnkeras.cli.console import out, print_json, print_rows
+from bnkeras.cli.console import out, print_json, print_line, print_pair, print_rows
 from bnkeras.cli.options import Json
 from bnkeras.errors import ExportError
 
@@ -40,12 +40,12 @@ def inspect(path: Export, as_json: Json = False) -> None:
         print_json(facts)
         return
     for key, value in _lines(facts):
-        _print_pair(key, value)
+        print_pair(key, value)
     for rows in (facts["provenance"], facts["files"]):
         out.print()
-        print_rows([_cells(row) for row in rows], as_json=False)
+        print_rows([_cells(row) for row in rows])
     out.print()
-    _print(
+    print_line(
         f"{facts['bytes']:,} bytes in all: {facts['ratio']:.1%} of the {facts['float32_bytes']:,} "
         f"bytes that all values take in float32."
     )
@@ -74,15 +74,15 @@ def verify(path: Export, as_json: Json = False) -> None:
         for check in run_checks(path):
             passed.append(check)
             if not as_json:
-                _print_pair(check.name, f"ok: {check.found}")
+                print_pair(check.name, f"ok: {check.found}")
     except ExportError as error:
         failed, *unchecked = CHECKS[len(passed) :]
         if as_json:
             print_json(_verdict(path, passed, failed, str(error)))
         else:
-            _print_pair(failed, "failed")
+            print_pair(failed, "failed")
             for name in unchecked:
-                _print_pair(name, "not checked")
+                print_pair(name, "not checked")
         raise
     if as_json:
         print_json(_verdict(path, passed, None, None))
@@ -172,12 +172,3 @@ def _arguments(arguments: dict[str, Any]) -> str:
 
 def _shown(value: Any) -> str:
     return f"[{', '.join(map(repr, value))}]" if isinstance(value, tuple | list) else repr(value)
-
-
-def _print_pair(key: str, value: str) -> None:
-    _print(f"{key:<10} {value}")
-
-
-def _print(line: str) -> None:
-    # Names and paths are copied from the terminal: not wrapped, and not read as markup.
-    out.print(line, highlight=False, markup=False, soft_wrap=True)

@@ -17,16 +17,23 @@ def print_json(value: Any) -> None:
     print(json.dumps(value, indent=2, ensure_ascii=False, default=str))
 
 
-def print_rows(rows: Sequence[dict[str, Any]], *, title: str | None = None, as_json: bool) -> None:
-    """Print `rows`, which share their keys, as a table or as the same rows in JSON.
+def print_line(line: str) -> None:
+    """Print `line` as it is: paths are copied, so not wrapped, and are no markup."""
+    out.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def print_pair(key: str, value: object) -> None:
+    """Print a fact under its name."""
+    print_line(f"{key:<12} {value}")
+
+
+def print_rows(rows: Sequence[dict[str, Any]]) -> None:
+    """Print `rows`, which share their keys, as a table.
 
     Numbers are set flush right; `None` is an empty cell.
     """
-    if as_json:
-        print_json(list(rows))
-        return
-    table = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
-    for key in rows[0] if rows else ():
+    table = Table(header_style="bold", box=None, pad_edge=False)
+    for key in rows[0]:
         numeric = all(isinstance(row[key], int | float | None) for row in rows)
         table.add_column(key, justify="right" if numeric else "left")
     for row in rows:

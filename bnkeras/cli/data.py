@@ -10,7 +10,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from bnkeras import pipelines
-from bnkeras.cli.console import err, out, print_json
+from bnkeras.cli.console import err, print_json, print_line, print_pair
 from bnkeras.cli.options import DataDir, Json
 
 app = typer.Typer(
@@ -63,11 +63,16 @@ def prepare(
     from bnkeras.cli.quiet import start_tensorflow
 
     start = time.perf_counter()
+    pipelines.get_spec(dataset)  # a mistyped name need not wait for TensorFlow
     start_tensorflow()
-    with _progress() as report:
-        prepared = pipelines.prepare(dataset, source, data_dir, report)
+    try:
+        with _progress() as report:
+            prepared = pipelines.prepare(dataset, source, data_dir, report)
+    except KeyboardInterrupt:
+        err.print("Stopped. The same command begins again.")
+        raise typer.Exit(130) from None
     _print_summary(prepared)
-    _print_pair("time", f"{time.perf_counter() - start:.1f} s")
+    print_pair("time", f"{time.perf_counter() - start:.1f} s")
 
 
 @app.command()
@@ -88,32 +93,23 @@ def info(
     if as_json:
         print_json([_row(one) for one in found])
         return
-    _print(f"{'Prepared' if found else 'Nothing is prepared'} in {root}")
+    print_line(f"{'Prepared' if found else 'Nothing is prepared'} in {root}")
     for one in found:
-        _print("")
+        print_line("")
         if isinstance(one, pipelines.Prepared):
             _print_summary(one)
         else:
-            _print(one.message)
+            print_line(one.message)
 
 
 def _print_summary(prepared: pipelines.Prepared) -> None:
     counts = ", ".join(f"{count:,} {split}" for split, count in _counts(prepared).items())
-    _print_pair(prepared.spec.name, prepared.spec.title)
-    _print_pair("source", f"{prepared.source} ({prepared.kind})")
-    _print_pair("fingerprint", prepared.fingerprint)
-    _print_pair("images", counts)
-    _print_pair("size", f"{prepared.bytes / 1e6:,.1f} MB")
-    _print_pair("path", prepared.path)
-
-
-def _print_pair(key: str, value: object) -> None:
-    _print(f"{key:<12} {value}")
-
-
-def _print(line: str) -> None:
-    # A path is copied from the terminal: it must not be wrapped or read as markup.
-    out.print(line, highlight=False, markup=False, soft_wrap=True)
+    print_pair(prepared.spec.name, prepared.spec.title)
+    print_pair("source", f"{prepared.source} ({prepared.kind})")
+    print_pair("fingerprint", prepared.fingerprint)
+    print_pair("images", counts)
+    print_pair("size", f"{prepared.bytes / 1e6:,.1f} MB")
+    print_pair("path", prepared.path)
 
 
 def _row(one: pipelines.Prepared | pipelines.Damaged) -> dict[str, Any]:

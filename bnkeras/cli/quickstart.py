@@ -60,8 +60,15 @@ def quickstart(
         highlight=False,
     )
     start_tensorflow()
-    results = _train_all(directory, data_dir)
-    print_rows([_row(regime, result) for regime, result in results.items()], as_json=False)
+    from bnkeras.analysis.gamma import check_matplotlib
+
+    check_matplotlib()
+    try:
+        results = _train_all(directory, data_dir)
+    except KeyboardInterrupt:
+        err.print("Stopped. The same command goes on from there.")
+        raise typer.Exit(130) from None
+    print_rows([_row(regime, result) for regime, result in results.items()])
     out.print(
         f"\nTraining took {sum(r.figures['seconds'] for r in results.values()):.0f} s. "
         "Frozen weights cost an export nothing: it holds the\n"
@@ -133,7 +140,7 @@ def _test_images(data_dir: Path | None) -> "tuple[np.ndarray, np.ndarray]":
     from bnkeras.training.setup import Batches
 
     recipe = load(f"{_MODEL}_bnonly")
-    batches = Batches(recipe, find(recipe.data.dataset, data_dir)).test()
+    batches = Batches(recipe, find(recipe.data.dataset, data_dir)).test
     images, labels, weights = (np.concatenate(part) for part in zip(*batches, strict=True))
     return images[weights > 0], labels[weights > 0]
 

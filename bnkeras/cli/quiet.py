@@ -19,7 +19,10 @@ def start_tensorflow() -> None:
         try:
             import tensorflow as tf
 
-            tf.config.list_physical_devices()
+            for gpu in tf.config.list_physical_devices("GPU"):
+                # Not all of its memory at once: others, such as the quickstart's fresh
+                # process, may want some.
+                tf.config.experimental.set_memory_growth(gpu, True)
             # From here on its Python side speaks of deprecations, too.
             tf.get_logger().setLevel("ERROR")
         except Exception:

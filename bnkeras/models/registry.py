@@ -47,7 +47,7 @@ def build(name: str, **arguments: Any) -> "keras.Model":
         >>> model.output_shape
         (None, 10)
     """
-    if name not in BUILDERS:
+    if not isinstance(name, str) or name not in BUILDERS:
         raise ModelError(
             f"No network {name!r}: choose one of {', '.join(BUILDERS)}."
             f"{did_you_mean(str(name), BUILDERS)}"

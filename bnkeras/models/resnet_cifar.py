@@ -1,12 +1,11 @@
 """ResNets for CIFAR-10 and other small images."""
 
-import math
 from collections.abc import Sequence
 
 import keras
 
-from bnkeras.errors import ModelError
 from bnkeras.models.blocks import Blocks, deep_graph
+from bnkeras.models.resnet_sizes import blocks_per_group, stem_channels
 
 
 def resnet_cifar(
@@ -50,19 +49,16 @@ def resnet_cifar(
     Example:
         >>> resnet_cifar(14, width=2, seed=1).count_params()
     """
-    blocks_per_group = _blocks_per_group(depth)
-    stem_channels = _channels(width)
+    blocks, stem = blocks_per_group(depth), stem_channels(width)
     block = Blocks(seed, features, gamma, beta, dtype)
 
     inputs = block.image(input_shape)
-    x = block.conv(inputs, stem_channels, 3, 1, "stem_conv")
+    x = block.conv(inputs, stem, 3, 1, "stem_conv")
     x = block.relu(block.norm(x, "stem_bn"), "stem_relu")
     for group in range(3):
-        for index in range(blocks_per_group):
+        for index in range(blocks):
             stride = 2 if group > 0 and index == 0 else 1
-            x = _basic_block(
-                block, x, stem_channels << group, stride, f"group{group + 1}_block{index}"
-            )
+            x = _basic_block(block, x, stem << group, stride, f"group{group + 1}_block{index}")
     x = keras.layers.GlobalAveragePooling2D(dtype=dtype, name="pool")(x)
     with deep_graph(depth):
         return keras.Model(inputs, block.output(x, classes), name=f"resnet{depth}")
@@ -79,28 +75,3 @@ def _basic_block(block: Blocks, x, channels: int, stride: int, name: str):
     x = block.norm(x, f"{name}_bn2")
     x = keras.layers.Add(dtype=block.dtype, name=f"{name}_add")([x, shortcut])
     return block.relu(x, f"{name}_relu2")
-
-
-def _blocks_per_group(depth: int) -> int:
-    whole = isinstance(depth, int) and not isinstance(depth, bool)
-    if not whole or depth < 8 or (depth - 2) % 6:
-        message = f"The depth of a CIFAR ResNet is 6n + 2 with n ≥ 1; received {depth!r}."
-        if whole:
-            below = max(8, depth - (depth - 2) % 6)
-            nearest = f"{below}" if depth < 8 else f"{below} and {below + 6}"
-            message += f" The nearest valid: {nearest}."
-        raise ModelError(message)
-    return (depth - 2) // 6
-
-
-def _channels(width: float) -> int:
-    number = isinstance(width, int | float) and not isinstance(width, bool)
-    if not number or not 0 < width < math.inf:
-        raise ModelError(f"The width is a number above 0; received {width!r}.")
-    channels = 16 * width
-    if channels != int(channels):
-        raise ModelError(
-            f"16 · width is the number of channels of the stem, a whole number; received "
-            f"width={width!r}, which gives {channels:g}. Multiples of 1/16 are valid."
-        )
-    return int(channels)

@@ -15,6 +15,8 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, core_schema
 
+from bnkeras.models.resnet_sizes import blocks_per_group, stem_channels
+
 
 @dataclass(frozen=True)
 class Rule:
@@ -55,27 +57,19 @@ def one_of(choices: Iterable[str]) -> str:
 def _check_law(text: str) -> str:
     from bnkeras.seeding.laws import parse
 
-    # The recipe keeps the text; a SeedingError is a ValueError, which pydantic collects.
+    # The recipe keeps the text. Our errors are ValueErrors, which pydantic collects.
     parse(text)
     return text
 
 
 def _check_depth(depth: int) -> int:
-    if depth < 8 or (depth - 2) % 6:
-        below = depth - (depth - 2) % 6
-        nearest = "8" if depth < 8 else f"{below} and {below + 6}"
-        raise ValueError(
-            f"must be 6n + 2 with n ≥ 1 (8, 14, 20, …); nearest: {nearest}; received {depth}"
-        )
+    blocks_per_group(depth)
     return depth
 
 
 def _check_width(value: Any, handler: Callable[[Any], float]) -> float:
     handler(value)
-    if (16 * value) % 1 != 0:
-        raise ValueError(
-            f"must be a multiple of 1/16, for 16 · width is a number of channels; received {value}"
-        )
+    stem_channels(value)
     # 1 stays 1: the network of width 1 is not another one than that of width 1.0.
     return value
 

@@ -1,5 +1,7 @@
 """Running a recipe: train, evaluate, resume, export."""
 
+import math
+import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,10 +12,12 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from bnkeras.compact.manifest import read_manifest
+from bnkeras.compact.reader import check_files
 from bnkeras.compact.writer import save_compact
-from bnkeras.errors import RunError
+from bnkeras.errors import ExportError, InputError, RunError
 from bnkeras.models.variables import parameter_counts
-from bnkeras.pipelines import Prepared, find
+from bnkeras.pipelines import find
 from bnkeras.recipe import Recipe
 from bnkeras.training.checkpoints import Checkpoints
 from bnkeras.training.environment import command_line, environment, versions
@@ -77,26 +81,48 @@ def run(
     directory = RunDirectory(Path(out))
     with directory.claim(recipe):
         finished = directory.result()
-        if finished is None:
-            tf.config.experimental.enable_op_determinism()
-            prepared = find(recipe.data.dataset, data_dir, recipe.data.fingerprint)
-            directory.add_start({"command": command_line(), **environment()})
-            figures = _Run(recipe, directory, prepared, callbacks).finish()
-        else:
-            figures = finished
-    return RunResult(directory.path, directory.export, figures, finished is not None)
+        if finished is not None:
+            _check_finished(directory)
+            return RunResult(directory.path, directory.export, finished, finished_before=True)
+        tf.config.experimental.enable_op_determinism()
+        strategy = make_strategy(recipe.strategy.name)
+        prepared = find(recipe.data.dataset, data_dir, recipe.data.fingerprint)
+        batches = Batches(recipe, prepared, strategy.num_replicas_in_sync)
+        # Only now, when nothing in the recipe can be refused any more, is the directory its own.
+        directory.begin(recipe, {"command": command_line(), **environment()})
+        figures = _Run(recipe, directory, batches, strategy, callbacks).finish()
+    return RunResult(directory.path, directory.export, figures, finished_before=False)
+
+
+def _check_finished(directory: RunDirectory) -> None:
+    """Raise RunError unless the export of a finished run is still whole."""
+    try:
+        check_files(directory.export, read_manifest(directory.export))
+    except (ExportError, InputError) as error:
+        raise RunError(
+            f"{directory.path} holds a finished run without its export: {error}\nRemove the "
+            f"directory to run it anew, or choose another one with --out."
+        ) from error
+    # Had the process been killed just before it removed them.
+    shutil.rmtree(directory.checkpoints, ignore_errors=True)
 
 
 class _Run:
     """One run from its last checkpoint to its end."""
 
-    def __init__(self, recipe: Recipe, directory: RunDirectory, prepared: Prepared, callbacks):
+    def __init__(
+        self,
+        recipe: Recipe,
+        directory: RunDirectory,
+        batches: Batches,
+        strategy: tf.distribute.Strategy,
+        callbacks: Sequence[keras.callbacks.Callback],
+    ):
         self.recipe = recipe
         self.directory = directory
-        self.prepared = prepared
-        self.batches = Batches(recipe, prepared)
-        self.steps = self.batches.steps
-        strategy = make_strategy(recipe.strategy.name)
+        self.batches = batches
+        self.steps = batches.steps
+        self.rows: list[dict[str, Any]] = []
         with strategy.scope():
             self.model = compiled_model(recipe, self.steps)
         self.loop = Loop(self.model, strategy)
@@ -115,8 +141,7 @@ class _Run:
 
     def finish(self) -> dict[str, Any]:
         """Train to the end, export, and return the final figures."""
-        if not self.checkpoints.restore():
-            self.model.reset_metrics()
+        self.checkpoints.restore()
         step = self._step()
         # What was written of epochs after the checkpoint will be written again.
         self.rows = self.directory.rows()[: step // self.steps]
@@ -126,7 +151,16 @@ class _Run:
                 f"metrics of {len(self.rows)}. Put back its metrics.json, or remove "
                 f"{self.directory.checkpoints} to begin the run anew."
             )
-        self._train(step)
+        try:
+            self._train(step)
+        except KeyboardInterrupt:
+            # A step is one call into TensorFlow, so the interruption came between two. At the
+            # end of an epoch the checkpoint would have to hold its evaluation as well.
+            if self._step() % self.steps:
+                self.checkpoints.save(self._step())
+            raise
+        if not self.rows:
+            raise RunError("A callback stopped the run before its first epoch was over.")
         epoch = self._kept_epoch()
         if self.recipe.train.keep == "best":
             self.checkpoints.restore_best(epoch)
@@ -164,12 +198,6 @@ class _Run:
     def _end_epoch(self, epoch: int, seconds: float) -> None:
         """Evaluate, and write the row of the epoch."""
         trained = self.loop.metrics()
-        if not abs(trained["loss"]) < float("inf"):
-            raise RunError(
-                f"The loss of epoch {epoch + 1} is {trained['loss']}: training diverged. Try a "
-                f"lower rate, such as --set train.learning_rate="
-                f"{self.recipe.train.learning_rate / 3:.2g} with another --out."
-            )
         self.loop.average_statistics()
         rate = learning_rate(self.recipe, self.steps)((epoch + 1) * self.steps - 1)
         row = {"epoch": epoch + 1, "learning_rate": plain_float(rate), **trained}
@@ -177,6 +205,13 @@ class _Run:
             metrics = self.loop.evaluate(batches)
             row |= {f"{prefix}_{name}": value for name, value in metrics.items()}
         row["seconds"] = round(seconds, 3)
+        for name, value in row.items():
+            if not math.isfinite(value):
+                raise RunError(
+                    f"The {name} of epoch {epoch + 1} is {value}: training diverged. Try a lower "
+                    f"rate, such as --set train.learning_rate="
+                    f"{self.recipe.train.learning_rate / 3:.2g} with another --out."
+                )
         self.rows.append(row)
         if self.recipe.train.keep == "best" and self._kept_epoch() == epoch + 1:
             self.checkpoints.save_best(epoch + 1)
@@ -191,8 +226,9 @@ class _Run:
         return min(self.rows, key=lambda row: row["val_loss"])["epoch"]
 
     def _export(self, epoch: int) -> dict[str, Any]:
-        test = self.loop.evaluate(self.loop.distribute(self.batches.test()))
-        spec = self.prepared.spec
+        test = self.loop.evaluate(self.loop.distribute(self.batches.test))
+        prepared = self.batches.prepared
+        spec = prepared.spec
         figures = {
             "recipe": self.recipe.name,
             "test_accuracy": test["accuracy"],
@@ -203,8 +239,8 @@ class _Run:
             "images": self.batches.images,
             "dataset": {
                 "name": spec.name,
-                "source": self.prepared.source,
-                "sha256": self.prepared.sha256,
+                "source": prepared.source,
+                "sha256": prepared.sha256,
             },
             "parameters": parameter_counts(self.model),
             "versions": versions(),

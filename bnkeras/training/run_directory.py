@@ -37,7 +37,7 @@ class RunDirectory:
 
     @contextmanager
     def claim(self, recipe: Recipe) -> Iterator[None]:
-        """Make the directory this run's, alone, for the duration of the context.
+        """Keep all other processes out of the directory for the duration of the context.
 
         Raises:
             RunDirectoryError: it cannot be written, holds something else or the run of
@@ -48,6 +48,8 @@ class RunDirectory:
             self.path.mkdir(parents=True, exist_ok=True)
             lock = FileLock(self.path / ".lock", timeout=0)
             lock.acquire()
+            # Another run may have come and gone since the first look.
+            self._check(recipe)
         except Timeout:
             raise RunDirectoryError(
                 f"Another process is training in {self.path}. Wait for it, or choose another "
@@ -59,11 +61,16 @@ class RunDirectory:
                 f"another one with --out."
             ) from error
         try:
-            if not self._recipe.exists():
-                write_text(self._recipe, recipe.to_toml())
             yield
         finally:
             lock.release()
+
+    def begin(self, recipe: Recipe, start: dict[str, Any]) -> None:
+        """Make the directory this recipe's, and record the environment of one start of it."""
+        if not self._recipe.exists():
+            write_text(self._recipe, recipe.to_toml())
+        starts = self._read("environment.json", list) or []
+        write_text(self.path / "environment.json", _json([*starts, start]))
 
     def rows(self) -> list[dict[str, Any]]:
         """Return the rows of the epochs so far."""
@@ -77,11 +84,6 @@ class RunDirectory:
         writer.writeheader()
         writer.writerows(rows)
         write_text(self.path / "metrics.csv", table.getvalue())
-
-    def add_start(self, start: dict[str, Any]) -> None:
-        """Record the environment of one start of this run; a resumed run has several."""
-        starts = self._read("environment.json", list) or []
-        write_text(self.path / "environment.json", _json([*starts, start]))
 
     def result(self) -> dict[str, Any] | None:
         """Return the final figures, or None for a run that is not finished."""
@@ -123,6 +125,8 @@ class RunDirectory:
                 )
             return
         differences = recipe.differences(load(self._recipe))
+        # How often it is saved has no part in what a run comes to.
+        differences.pop("train.checkpoint_minutes", None)
         if differences:
             listed = "\n".join(
                 f"  {key}: {there!r} there, {here!r} now"

@@ -1,8 +1,10 @@
 """From the settings of a recipe to a compiled model and its batches."""
 
+from functools import cached_property
+
 import keras
 
-from bnkeras.errors import DataError, ModelError
+from bnkeras.errors import RecipeError
 from bnkeras.models.registry import build
 from bnkeras.pipelines import (
     Prepared,
@@ -59,7 +61,7 @@ def learning_rate(recipe: Recipe, steps: int) -> StepSchedule:
         train.learning_rate,
         [milestone * steps for milestone in train.milestones],
         train.decay,
-        round(train.warmup_epochs * steps),
+        train.warmup_epochs * steps,
     )
 
 
@@ -69,15 +71,20 @@ class Batches:
     Args:
         recipe: the recipe.
         prepared: its dataset.
+        replicas: devices that share a batch.
 
     Raises:
-        ModelError: the network does not fit the images or the classes.
+        RecipeError: a batch cannot be shared evenly.
     """
 
-    def __init__(self, recipe: Recipe, prepared: Prepared):
-        _check_fit(recipe, prepared)
+    def __init__(self, recipe: Recipe, prepared: Prepared, replicas: int = 1):
+        if recipe.train.batch_size % replicas:
+            raise RecipeError(
+                f"train.batch_size is a multiple of the {replicas} devices that share a batch; "
+                f"received {recipe.train.batch_size}."
+            )
         self._recipe = recipe
-        self._prepared = prepared
+        self.prepared = prepared
         held_out = recipe.data.validation
         self._train = load_split(prepared, f"train[:{100 - held_out}%]" if held_out else "train")
         self._validation = load_split(prepared, f"train[{100 - held_out}%:]") if held_out else None
@@ -92,7 +99,7 @@ class Batches:
         data, train = self._recipe.data, self._recipe.train
         return training_batches(
             self._train,
-            self._prepared.spec,
+            self.prepared.spec,
             batch_size=train.batch_size,
             seed=self._recipe.seed,
             epochs=train.epochs,
@@ -109,16 +116,17 @@ class Batches:
         """
         if self._validation is not None:
             return {"val": self._evaluation(self._validation)}
-        return {"test": self.test()}
+        return {"test": self.test}
 
+    @cached_property
     def test(self):
-        """Return the test batches."""
+        """The test batches."""
         return self._evaluation(self._test)
 
     def _evaluation(self, split: Split):
         return evaluation_batches(
             split,
-            self._prepared.spec,
+            self.prepared.spec,
             batch_size=_EVALUATION_BATCH,
             scale=self._recipe.data.scale,
         )
@@ -130,17 +138,3 @@ def _optimizer(recipe: Recipe, steps: int) -> keras.optimizers.Optimizer:
     if train.optimizer == "adam":
         return Adam(rate, l2=train.l2)
     return SGD(rate, momentum=train.momentum, l2=train.l2)
-
-
-def _check_fit(recipe: Recipe, prepared: Prepared) -> None:
-    spec, model = prepared.spec, recipe.model
-    if tuple(model.input_shape) != tuple(spec.image_shape):
-        raise ModelError(
-            f"model.input_shape is {list(model.input_shape)} and the images of {spec.name} are "
-            f"{list(spec.image_shape)}. Set model.input_shape={list(spec.image_shape)}."
-        )
-    if model.classes < len(spec.class_names):
-        raise DataError(
-            f"model.classes is {model.classes} and {spec.name} has {len(spec.class_names)} "
-            f"classes. Set model.classes={len(spec.class_names)}."
-        )

@@ -104,19 +104,20 @@ def test_numbers_are_not_converted():
         ),
         (
             "model.depth=100",
-            "model.depth: must be 6n + 2 with n ≥ 1 (8, 14, 20, …); nearest: 98 and 104; "
-            "received 100",
+            "model.depth: The depth of a CIFAR ResNet is 6n + 2 with n ≥ 1; received 100. "
+            "The nearest valid: 98 and 104.",
         ),
         (
             "model.depth=3",
-            "model.depth: must be 6n + 2 with n ≥ 1 (8, 14, 20, …); nearest: 8; received 3",
+            "model.depth: The depth of a CIFAR ResNet is 6n + 2 with n ≥ 1; received 3. "
+            "The nearest valid: 8.",
         ),
         (
             "model.width=0.3",
-            "model.width: must be a multiple of 1/16, for 16 · width is a number of channels; "
-            "received 0.3",
+            "model.width: 16 · width is the number of channels of the stem, a whole number; "
+            "received width=0.3, which gives 4.8. Multiples of 1/16 are valid.",
         ),
-        ("model.width=1e308", "model.width: must be a multiple of 1/16"),
+        ("model.width=1e308", "received width=1e+308"),
         (
             "train.epoch=3",
             "train.epoch: is not a setting; received 3. Did you mean 'train.epochs'?",

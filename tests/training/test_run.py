@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 
 import keras
 import numpy as np
@@ -12,11 +13,12 @@ from filelock import FileLock
 import bnkeras
 import bnkeras.recipe
 from bnkeras.compact.manifest import read_manifest
-from bnkeras.errors import DataError, ModelError, RunDirectoryError, RunError
+from bnkeras.errors import DataError, RecipeError, RunDirectoryError, RunError
 from bnkeras.models.variables import grouped_variables
 from bnkeras.pipelines import find, load_split
 from bnkeras.training import run
 from bnkeras.training.run_directory import RunDirectory, write_text
+from bnkeras.training.setup import Batches
 
 RECIPE = "digits_resnet14_bnonly"
 SHORT = ["train.epochs=2", "train.milestones=[1]"]
@@ -183,7 +185,9 @@ def test_a_directory_with_other_things_is_refused(recipe, data_dir, tmp_path):
 def test_what_a_kill_at_the_start_leaves_is_no_obstacle(recipe, data_dir, tmp_path):
     (tmp_path / ".lock").write_text("")
     (tmp_path / ".recipe.toml.partial").write_text("seed =")
-    with RunDirectory(tmp_path).claim(recipe):
+    directory = RunDirectory(tmp_path)
+    with directory.claim(recipe):
+        directory.begin(recipe, {})
         assert bnkeras.recipe.load(tmp_path / "recipe.toml") == recipe
 
 
@@ -205,10 +209,50 @@ def test_two_runs_in_one_directory_are_refused(recipe, data_dir, tmp_path):
         run(recipe, directory, data_dir=data_dir)
 
 
-def test_a_network_that_does_not_fit_the_images_is_refused(data_dir, tmp_path):
-    settings = ["model.input_shape=[8,8,3]"]
-    with pytest.raises((ModelError, ValueError), match="input_shape"):
-        run(bnkeras.recipe.load(RECIPE, settings), tmp_path / "run", data_dir=data_dir)
+def test_a_refused_recipe_does_not_claim_the_directory(recipe, data_dir, tmp_path):
+    too_large = bnkeras.recipe.load(RECIPE, [*SHORT, "train.batch_size=5000"], seed=3)
+    with pytest.raises(DataError, match="5,000"):
+        run(too_large, tmp_path / "run", data_dir=data_dir)
+    assert run(recipe, tmp_path / "run", data_dir=data_dir).figures["epoch"] == 2
+
+
+def test_a_batch_that_devices_cannot_share_is_refused(recipe, data_dir):
+    with pytest.raises(RecipeError, match=r"multiple of the 3 devices.*received 64"):
+        Batches(recipe, find("digits", data_dir), replicas=3)
+
+
+def test_a_finished_run_without_its_export_says_so(result, recipe, data_dir, tmp_path):
+    copy = tmp_path / "run"
+    shutil.copytree(result.directory, copy)
+    shutil.rmtree(copy / "export" / "variables")
+    with pytest.raises(RunError, match=r"without its export.*is missing"):
+        run(recipe, copy, data_dir=data_dir)
+
+
+def test_how_often_is_saved_may_change(result, data_dir):
+    recipe = bnkeras.recipe.load(RECIPE, [*SHORT, "train.checkpoint_minutes=1.0"], seed=3)
+    assert run(recipe, result.directory, data_dir=data_dir).finished_before
+
+
+def test_a_callback_that_stops_at_once_is_an_error(data_dir, tmp_path):
+    class Stop(keras.callbacks.Callback):
+        def on_train_begin(self, logs=None):
+            self.model.stop_training = True
+
+    with pytest.raises(RunError, match="before its first epoch"):
+        run(bnkeras.recipe.load(RECIPE, SHORT), tmp_path, data_dir=data_dir, callbacks=[Stop()])
+
+
+def test_an_interruption_saves_where_it_came(data_dir, tmp_path):
+    class Interrupt(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            if batch == 5:
+                raise KeyboardInterrupt
+
+    recipe = bnkeras.recipe.load(RECIPE, SHORT)
+    with pytest.raises(KeyboardInterrupt):
+        run(recipe, tmp_path, data_dir=data_dir, callbacks=[Interrupt()])
+    assert (tmp_path / "checkpoints" / "ckpt-6.index").exists()
 
 
 def test_a_file_is_written_whole_or_not_at_all(tmp_path, monkeypatch):

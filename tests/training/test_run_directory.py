@@ -2,12 +2,14 @@
 
 import pytest
 
+import bnkeras.recipe
 from bnkeras.errors import RunError
 from bnkeras.training.run_directory import RunDirectory
 
+RECIPE = bnkeras.recipe.load("digits_resnet14_bnonly")
 READ = {
     "metrics.json": lambda directory: directory.rows(),
-    "environment.json": lambda directory: directory.add_start({}),
+    "environment.json": lambda directory: directory.begin(RECIPE, {}),
     "result.json": lambda directory: directory.result(),
 }
 
