@@ -173,6 +173,7 @@ def find(
         raise DataError(
             f"{spec.name} is not prepared in {root}. Prepare it with\n"
             f"  {prepare_command(spec, root)}\n"
+            f"{'(without --source it is downloaded), ' if spec.download else ''}"
             "or give the directory that it lies in: --data-dir DIR, or the environment "
             "variable BNKERAS_DATA_DIR."
         )
