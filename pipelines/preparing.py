@@ -37,7 +37,7 @@ def prepare(
         CorruptDataError: the source is damaged.
         MissingDependencyError: the package that holds the dataset is not installed.
 
-    >>> prepare("digits", data_dir="/tmp/data").counts                  # doctest: +SKIP
+    >>> prepare("digits", data_dir="data").counts                       # doctest: +SKIP
     {'test': 360, 'train': 1437}
     """
     spec, root = get_spec(dataset), data_directory(data_dir)

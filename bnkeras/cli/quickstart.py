@@ -49,7 +49,7 @@ def quickstart(
 
         bnkeras quickstart
 
-        bnkeras quickstart --out /tmp/first-look
+        bnkeras quickstart --out first-look
     """
     from bnkeras.cli.quiet import start_tensorflow
 
