@@ -47,3 +47,12 @@ def _cell(value: Any) -> str:
     if isinstance(value, int) and not isinstance(value, bool):
         return f"{value:,}"
     return escape(str(value))
+
+
+def human_bytes(count: int) -> str:
+    """Return a size in decimal units: `99.9 KB`."""
+    for unit in ("bytes", "KB", "MB"):
+        if count < 1000:
+            return f"{count:.3g} {unit}" if unit != "bytes" else f"{count} {unit}"
+        count /= 1000
+    return f"{count:.3g} GB"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 
-from bnkeras.cli.console import err, out, print_rows
+from bnkeras.cli.console import err, human_bytes, out, print_rows
 from bnkeras.cli.options import DataDir
 
 if TYPE_CHECKING:
@@ -91,8 +91,6 @@ def _train_all(directory: Path, data_dir: Path | None) -> "dict[str, RunResult]"
 
 
 def _row(regime: str, result: "RunResult") -> dict[str, Any]:
-    from bnkeras.cli.training import human_bytes
-
     figures = result.figures
     counts = figures["parameters"]
     return {

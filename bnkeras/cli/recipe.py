@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 
-from bnkeras.cli.console import err, out, print_json
+from bnkeras.cli.console import err, human_bytes, out, print_json
 from bnkeras.cli.options import DataDir, Json
 
 if TYPE_CHECKING:
@@ -70,12 +70,12 @@ def list_recipes(as_json: Json = False) -> None:
     """
     from bnkeras.recipe import catalogue, load, models, regimes
 
-    rows = [{"model": entry.model, **_row(load(entry.name))} for entry in catalogue()]
+    recipes = [(entry.model, load(entry.name)) for entry in catalogue()]
     if as_json:
-        print_json(rows)
+        print_json([{"model": model, **_row(recipe)} for model, recipe in recipes])
         return
     out.print("Recipes, with the test accuracy to expect and where that number is from.\n")
-    _print_groups(rows, models())
+    _print_groups(recipes, models())
     out.print("[bold]What a regime trains[/]")
     for regime, title in regimes().items():
         out.print(f"  {regime:<18}{title}", highlight=False)
@@ -124,7 +124,7 @@ def run(
 
         bnkeras recipe run digits_resnet14_bnonly
 
-        bnkeras recipe run resnet14_bnonly --set train.epochs=20 --set train.milestones=[10,15]
+        bnkeras recipe run resnet14_bnonly --set train.epochs=20 --set 'train.milestones=[10,15]'
 
         bnkeras recipe run resnet14_bnonly --seed 1 --out runs/second
 
@@ -176,8 +176,6 @@ def _print_heading(recipe: "Recipe", directory: Path) -> None:
 
 
 def _print_outcome(recipe: "Recipe", result: "RunResult") -> None:
-    from bnkeras.cli.training import human_bytes
-
     figures = result.figures
     counts = figures["parameters"]
     if result.finished_before:
@@ -223,14 +221,14 @@ def _facts(recipe: "Recipe") -> dict[str, Any]:
     }
 
 
-def _print_groups(rows: Sequence[dict[str, Any]], titles: dict[str, str]) -> None:
+def _print_groups(recipes: Sequence[tuple[str, "Recipe"]], titles: dict[str, str]) -> None:
     """Print the recipes of each model under its title, narrow enough for 80 columns."""
     from rich.table import Table
 
-    width = max(len(row["recipe"]) for row in rows)
-    for model, group in groupby(rows, key=lambda row: row["model"]):
-        members = list(group)
-        network, dataset = members[0]["network"], members[0]["dataset"]
+    width = max(len(recipe.name) for _, recipe in recipes)
+    for model, group in groupby(recipes, key=lambda pair: pair[0]):
+        members = [recipe for _, recipe in group]
+        network, dataset = members[0].model.network, members[0].data.dataset
         out.print(
             f"[bold]{titles[model]}[/] (network {network}, dataset {dataset})", highlight=False
         )
@@ -238,15 +236,10 @@ def _print_groups(rows: Sequence[dict[str, Any]], titles: dict[str, str]) -> Non
         table.add_column(width=width)
         table.add_column(width=8, justify="right")
         table.add_column()
-        for row in members:
-            part = row["recipe"].removesuffix(row["regime"])
-            table.add_row(f"{part}[cyan]{row['regime']}[/]", _accuracy(row), row["from"])
+        for recipe in members:
+            regime, expected = recipe.model.regime, recipe.expected
+            part = recipe.name.removesuffix(regime)
+            accuracy, source = (str(expected), expected.source) if expected else ("", "")
+            table.add_row(f"{part}[cyan]{regime}[/]", accuracy, source)
         out.print(table, highlight=False)
         out.print()
-
-
-def _accuracy(row: dict[str, Any]) -> str:
-    if row["accuracy"] is None:
-        return ""
-    spread = "" if row["spread"] is None else f" ± {row['spread']:g}"
-    return f"{row['accuracy']:.1f}%{spread}"

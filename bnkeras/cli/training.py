@@ -91,12 +91,3 @@ class _Shown(keras.callbacks.Callback):
             highlight=False,
             soft_wrap=True,
         )
-
-
-def human_bytes(count: int) -> str:
-    """Return a size in decimal units: `99.9 KB`."""
-    for unit in ("bytes", "KB", "MB"):
-        if count < 1000:
-            return f"{count:.3g} {unit}" if unit != "bytes" else f"{count} {unit}"
-        count /= 1000
-    return f"{count:.3g} GB"

@@ -42,16 +42,14 @@ class Checkpoints:
         except (tf.errors.OpError, ValueError) as error:
             raise self._unreadable(folder / "checkpoint", error) from error
 
-    def restore(self) -> bool:
-        """Restore the latest checkpoint, and say whether there was one.
+    def restore(self) -> None:
+        """Restore the latest checkpoint, where there is one.
 
         Raises:
             RunError: it cannot be read, or is of another network.
         """
-        if not self._manager.latest_checkpoint:
-            return False
-        self._read(self._state.restore, self._manager.latest_checkpoint)
-        return True
+        if self._manager.latest_checkpoint:
+            self._read(self._state.restore, self._manager.latest_checkpoint)
 
     def save(self, step: int) -> None:
         """Save the state after `step` steps."""

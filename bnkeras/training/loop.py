@@ -3,6 +3,8 @@
 import keras
 import tensorflow as tf
 
+from bnkeras.models.variables import is_batch_norm
+
 # AutoGraph would read this file again when a function is first called, for the evaluation
 # after the first epoch: a file that was changed since then is other code. There is nothing
 # in these functions to convert.
@@ -27,7 +29,7 @@ class Loop:
         self._statistics = [
             variable
             for layer in model._flatten_layers()
-            if isinstance(layer, keras.layers.BatchNormalization) and not layer.synchronized
+            if is_batch_norm(layer) and not layer.synchronized
             for variable in (layer.moving_mean, layer.moving_variance)
         ]
 

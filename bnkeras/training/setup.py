@@ -26,7 +26,7 @@ _EVALUATION_BATCH = 256
 def compiled_model(recipe: Recipe, steps: int) -> keras.Model:
     """Build the network of `recipe`, set its regime, and compile it.
 
-    The metrics are `loss` (mean cross-entropy, nats) and `accuracy`.
+    The metrics are `cross_entropy` (mean, nats) and `accuracy`.
 
     Args:
         recipe: the recipe.

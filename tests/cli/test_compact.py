@@ -4,24 +4,16 @@ import json
 import shutil
 import subprocess
 import sys
+from functools import partial
 
 import pytest
-
-from bnkeras.cli.main import main
 
 COMMAND = [sys.executable, "-m", "bnkeras.cli.main", "compact"]
 
 
 @pytest.fixture
-def run(monkeypatch, capsys):
-    def _run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["bnkeras", "compact", *map(str, arguments)])
-        with pytest.raises(SystemExit) as caught:
-            main()
-        printed = capsys.readouterr()
-        return caught.value.code, printed.out, printed.err
-
-    return _run
+def run(call_bnkeras):
+    return partial(call_bnkeras, "compact")
 
 
 @pytest.fixture(scope="module")

@@ -12,15 +12,8 @@ from bnkeras.errors import CorruptDataError
 
 
 @pytest.fixture
-def run(monkeypatch, capsys):
-    def _run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["bnkeras", *arguments])
-        with pytest.raises(SystemExit) as caught:
-            main()
-        printed = capsys.readouterr()
-        return caught.value.code, printed.out, printed.err
-
-    return _run
+def run(call_bnkeras):
+    return call_bnkeras
 
 
 @pytest.fixture

@@ -1,24 +1,16 @@
 """`bnkeras recipe list` and `bnkeras recipe show`."""
 
 import json
-import sys
+from functools import partial
 
 import pytest
 
 from bnkeras import recipe
-from bnkeras.cli.main import main
 
 
 @pytest.fixture
-def run(monkeypatch, capsys):
-    def _run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["bnkeras", "recipe", *map(str, arguments)])
-        with pytest.raises(SystemExit) as caught:
-            main()
-        printed = capsys.readouterr()
-        return caught.value.code, printed.out, printed.err
-
-    return _run
+def run(call_bnkeras):
+    return partial(call_bnkeras, "recipe")
 
 
 def test_list_shows_every_recipe(run):
