@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from bnkeras.seeding import GENERATOR, GENERATOR_VERSION, reference, stream
+from bnkeras.seeding.choices import choose
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "generator.md").read_text(encoding="utf-8")
 
@@ -120,6 +121,20 @@ def element(draw, seed, path, i):
             return std if half(seed, path, i) >= 32768 else -std
 
 
+def choices(seed, path, count, size, units):
+    """Return the numbers chosen for each unit."""
+    if 2 * count > size:
+        left_out = choices(seed, path, size - count, size, units)
+        return [[i for i in range(size) if i not in unit] for unit in left_out]
+    chosen, n = [[] for _ in range(units)], 0
+    while any(len(unit) < count for unit in chosen):
+        value, unit = word(seed, path, n), chosen[n % units]
+        if value < 2**32 // size * size and value % size not in unit and len(unit) < count:
+            unit.append(value % size)
+        n += 1
+    return chosen
+
+
 def test_the_page_is_about_this_version():
     assert PAGE.startswith(f"# The generator of random weights, version {GENERATOR_VERSION}\n")
     assert f"`{GENERATOR}`, version {GENERATOR_VERSION}." in PAGE
@@ -153,6 +168,14 @@ def test_values(law, seed, path, shape, first, digest):
     theirs = reference.values(law, seed, path, shape)
     assert (theirs.dtype, theirs.shape) == (np.float32, shape)
     assert theirs.astype("<f4").tobytes() == packed
+
+
+@pytest.mark.parametrize(("seed", "path", "count", "size", "units", "chosen"), table("Choices"))
+def test_choices(seed, path, count, size, units, chosen):
+    numbers = tuple(map(int, (count, size, units)))
+    listed = [list(map(int, unit.split())) for unit in chosen.split(",")]
+    assert choices(int(seed), path, *numbers) == listed
+    assert choose(int(seed), path, *numbers).T.tolist() == listed
 
 
 @pytest.mark.parametrize(
