@@ -20,6 +20,7 @@ _PUBLIC = {
     "load_compact": "bnkeras.compact.reader",
     "parameter_counts": "bnkeras.models.variables",
     "regime_of": "bnkeras.regimes",
+    "reseed": "bnkeras.models.reseeding",
     "save_compact": "bnkeras.compact.writer",
     "set_regime": "bnkeras.regimes",
     "verify_compact": "bnkeras.compact.verify",

@@ -16,11 +16,12 @@ def mlp(
     features: str = "he_normal",
     gamma: str = "uniform(0, 1)",
     beta: str = "constant(0)",
+    norm: str = "batch",
     dtype: str | None = None,
 ) -> keras.Model:
     """Build Torri's perceptron: dense, BatchNorm, ReLU for each hidden layer, dense output.
 
-    The hidden layers have no bias: the BatchNorm behind them would subtract it.
+    All dense layers have a bias, those too whose BatchNorm subtracts it again.
 
     Args:
         hidden: units of the hidden layers.
@@ -28,15 +29,17 @@ def mlp(
         input_shape: (height, width, channels) of an image.
         seed: root seed of the weights.
         features: initialisation law of all kernels.
-        gamma: law of the BatchNorm scales.
-        beta: law of the BatchNorm shifts.
+        gamma: law of the scales γ of the norms.
+        beta: law of the shifts β of the norms.
+        norm: batch, group or layer, see `Blocks.normalize`.
         dtype: Keras dtype policy, None for the global one.
 
     Returns:
         A model from images [batch, height, width, channels] to logits [batch, classes].
 
     Raises:
-        ModelError: no such network, such as one with a hidden layer without units.
+        ModelError: no such network, such as one with a hidden layer without units, or with
+            instance normalization, for which a unit has no positions.
         SeedingError: the seed or a law is not valid.
 
     Source: Torri 2022, the image experiment.
@@ -47,12 +50,12 @@ def mlp(
     """
     if not isinstance(hidden, Sequence) or not hidden or not all(map(is_size, hidden)):
         raise ModelError(f"hidden is a list of numbers of units above 0; received {hidden!r}.")
-    block = Blocks(seed, features, gamma, beta, dtype)
+    block = Blocks(seed, features, gamma, beta, norm, dtype)
     inputs = block.image(input_shape)
     if None in input_shape:
         raise ModelError(f"The perceptron has images of one size; received {input_shape!r}.")
     x = keras.layers.Flatten(dtype=dtype, name="flatten")(inputs)
     for index, units in enumerate(hidden, start=1):
         x = block.dense(x, units, f"hidden{index}_dense")
-        x = block.relu(block.norm(x, f"hidden{index}_bn"), f"hidden{index}_relu")
+        x = block.relu(block.normalize(x, f"hidden{index}_bn"), f"hidden{index}_relu")
     return keras.Model(inputs, block.output(x, classes), name="mlp")

@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 BUILDERS = {
     "resnet_cifar": "bnkeras.models.resnet_cifar:resnet_cifar",
+    "resnet_imagenet": "bnkeras.models.resnet_imagenet:resnet_imagenet",
+    "vgg_cifar": "bnkeras.models.vgg_cifar:vgg_cifar",
     "mlp": "bnkeras.models.mlp:mlp",
+    "tweet_lstm": "bnkeras.models.tweet_lstm:tweet_lstm",
 }
 
 
@@ -32,11 +35,11 @@ def build(name: str, **arguments: Any) -> "keras.Model":
     Args:
         name: a name of `BUILDERS`, such as `"resnet_cifar"`.
         **arguments: those of the builder; all builders take `seed`, the laws
-            `features`, `gamma` and `beta` (see `bnkeras.seeding.parse`) and `dtype`.
+            `features`, `gamma` and `beta` (see `bnkeras.seeding.parse`), `norm` and `dtype`.
 
     Returns:
-        A `keras.Model` from images [batch, height, width, channels], float, to
-        logits [batch, classes].
+        A `keras.Model` from images [batch, height, width, channels], float, to logits
+        [batch, classes]; `tweet_lstm` takes ids of words [batch, length], int32.
 
     Raises:
         ModelError: no builder has that name, or it does not take these arguments.

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import keras
 
 from bnkeras.models.blocks import Blocks, deep_graph
+from bnkeras.models.residual import basic_block
 from bnkeras.models.resnet_sizes import blocks_per_group, stem_channels
 
 
@@ -12,11 +13,12 @@ def resnet_cifar(
     depth: int,
     width: float = 1,
     classes: int = 10,
-    input_shape: Sequence[int] = (32, 32, 3),
+    input_shape: Sequence[int | None] = (32, 32, 3),
     seed: int = 0,
     features: str = "he_normal",
     gamma: str = "uniform(0, 1)",
     beta: str = "constant(0)",
+    norm: str = "batch",
     dtype: str | None = None,
 ) -> keras.Model:
     """Build a CIFAR ResNet: a 3×3 stem, three groups of basic blocks, one dense layer.
@@ -33,8 +35,9 @@ def resnet_cifar(
         input_shape: (height, width, channels) of an image; height and width may be None.
         seed: root seed of the weights.
         features: initialisation law of all kernels.
-        gamma: law of the BatchNorm scales.
-        beta: law of the BatchNorm shifts.
+        gamma: law of the scales γ of the norms.
+        beta: law of the shifts β of the norms.
+        norm: batch, instance, group or layer, see `Blocks.normalize`.
         dtype: Keras dtype policy, None for the global one.
 
     Returns:
@@ -48,30 +51,18 @@ def resnet_cifar(
 
     Example:
         >>> resnet_cifar(14, width=2, seed=1).count_params()
+        698858
     """
     blocks, stem = blocks_per_group(depth), stem_channels(width)
-    block = Blocks(seed, features, gamma, beta, dtype)
+    block = Blocks(seed, features, gamma, beta, norm, dtype)
 
     inputs = block.image(input_shape)
     x = block.conv(inputs, stem, 3, 1, "stem_conv")
-    x = block.relu(block.norm(x, "stem_bn"), "stem_relu")
+    x = block.relu(block.normalize(x, "stem_bn"), "stem_relu")
     for group in range(3):
         for index in range(blocks):
             stride = 2 if group > 0 and index == 0 else 1
-            x = _basic_block(block, x, stem << group, stride, f"group{group + 1}_block{index}")
+            x = basic_block(block, x, stem << group, stride, f"group{group + 1}_block{index}")
     x = keras.layers.GlobalAveragePooling2D(dtype=dtype, name="pool")(x)
     with deep_graph(depth):
         return keras.Model(inputs, block.output(x, classes), name=f"resnet{depth}")
-
-
-def _basic_block(block: Blocks, x, channels: int, stride: int, name: str):
-    shortcut = x
-    if stride > 1:
-        shortcut = block.conv(x, channels, 1, stride, f"{name}_shortcut_conv")
-        shortcut = block.norm(shortcut, f"{name}_shortcut_bn")
-    x = block.conv(x, channels, 3, stride, f"{name}_conv1")
-    x = block.relu(block.norm(x, f"{name}_bn1"), f"{name}_relu1")
-    x = block.conv(x, channels, 3, 1, f"{name}_conv2")
-    x = block.norm(x, f"{name}_bn2")
-    x = keras.layers.Add(dtype=block.dtype, name=f"{name}_add")([x, shortcut])
-    return block.relu(x, f"{name}_relu2")

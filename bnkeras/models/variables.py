@@ -7,8 +7,19 @@ from typing import NamedTuple
 
 import keras
 
+from bnkeras.layers import Affine
+from bnkeras.layers.kernels import DEPTHWISE, RANDOM_KERNEL, kernels
+from bnkeras.models.registry import architecture_of
 from bnkeras.seeding import Law
 from bnkeras.seeding.initializer import Seeded
+
+_NORMS = (
+    keras.layers.BatchNormalization,
+    keras.layers.GroupNormalization,
+    keras.layers.LayerNormalization,
+    keras.layers.RMSNormalization,
+    Affine,
+)
 
 
 class Group(StrEnum):
@@ -18,11 +29,16 @@ class Group(StrEnum):
     OUTPUT = "output"
     SHORTCUT = "shortcut"
     FEATURES = "features"
+    RANDOM = "random"
     STATISTICS = "statistics"
 
 
 class GroupedVariable(NamedTuple):
-    """A variable with its stable path and its group."""
+    """A variable with its stable path and its group.
+
+    The path is Keras' own, or that of the variable's `Seeded` initializer: Keras renames
+    the variables of layers within layers when it loads a model.
+    """
 
     path: str
     group: Group
@@ -34,31 +50,71 @@ def grouped_variables(model: keras.Model) -> list[GroupedVariable]:
 
     | group | variables |
     |---|---|
-    | `batchnorm` | γ and β of the BatchNorm layers |
-    | `output` | kernel and bias of the last layer with a kernel |
+    | `batchnorm` | γ and β of the norm layers: batch, group, layer, instance, RMS |
+    | `output` | kernel and bias of the output layer, see `output_layers` |
     | `shortcut` | kernels of the 1×1 convolutions on shortcuts (`shortcut` in the layer's name) |
     | `features` | all other weights |
+    | `random` | the values of masked kernels that train, see `bnkeras.layers.masked` |
     | `statistics` | what no gradient reaches: moving means and variances, random states |
 
     Example:
         >>> grouped_variables(bnkeras.build("mlp"))[0][:2]
         ('hidden1_dense/kernel', <Group.FEATURES: 'features'>)
     """
-    layers = list(_layers(model))
-    with_kernel = [layer for layer in layers if getattr(layer, "kernel", None) is not None]
-    output = with_kernel[-1] if with_kernel else None
+    outputs = output_layers(model)
     found: dict[int, GroupedVariable] = {}
-    for layer in layers:
+    for layer in layers_of(model):
+        group = _group(layer, outputs)
         for variable in layer._trainable_variables:
-            found.setdefault(
-                id(variable), GroupedVariable(variable.path, _group(layer, output), variable)
-            )
+            own = Group.RANDOM if variable.name == RANDOM_KERNEL else group
+            found.setdefault(id(variable), GroupedVariable(variable.path, own, variable))
         for variable in layer._non_trainable_variables:
             found.setdefault(
                 id(variable), GroupedVariable(variable.path, Group.STATISTICS, variable)
             )
     for variable in model.variables:
         found.setdefault(id(variable), GroupedVariable(variable.path, Group.STATISTICS, variable))
+    taken = {entry.path for entry in found.values()}
+    for variable, initializer in _seeded(model):
+        # Taken where the layer is a copy of another, with the initializer of that.
+        if initializer.path not in taken:
+            taken.add(initializer.path)
+            found[id(variable)] = found[id(variable)]._replace(path=initializer.path)
+    return list(found.values())
+
+
+def layers_of(model: keras.Model) -> Iterator[keras.layers.Layer]:
+    """Yield `model` and all layers in it, those within layers too, in their order."""
+    seen, waiting = set(), [model]
+    while waiting:
+        layer = waiting.pop()
+        if id(layer) not in seen:
+            seen.add(id(layer))
+            yield layer
+            waiting.extend(reversed(layer._layers))
+
+
+def output_layers(model: keras.Model) -> list[keras.layers.Layer]:
+    """Return the last layer with a kernel on the way to each output of `model`.
+
+    In a model whose graph Keras does not know, a subclassed one, that is the last layer
+    with a kernel that it defines.
+    """
+    graph = getattr(model, "_functional", model)  # of a sequential model
+    if not hasattr(graph, "operations"):
+        if kernels(model):
+            return [model]
+        parts = (output_layers(layer) for layer in reversed(model._layers))
+        return next(filter(None, parts), [])
+    found = {}
+    for output in graph.outputs:
+        leading = _leading_to(output)
+        parts = (
+            output_layers(operation)
+            for operation in reversed(graph.operations)
+            if id(operation) in leading and isinstance(operation, keras.layers.Layer)
+        )
+        found |= {id(layer): layer for layer in next(filter(None, parts), [])}
     return list(found.values())
 
 
@@ -69,7 +125,9 @@ def parameter_counts(model: keras.Model) -> dict[str, int]:
         A dict with the keys `total` (γ and β included, moving statistics not),
         `batchnorm` (γ and β), `output` (kernel and bias of the output layer),
         `shortcut` (kernels of shortcut convolutions) and `trainable` (what the
-        regime trains). Source: Frankle et al. 2021, table 2.
+        regime trains). The values of masked kernels that train are counted in
+        `trainable`, and in `total` once, as values of the kernels. Source: Frankle et
+        al. 2021, table 2.
 
     Example:
         >>> parameter_counts(bnkeras.build("resnet_cifar", depth=14))["batchnorm"]
@@ -80,7 +138,7 @@ def parameter_counts(model: keras.Model) -> dict[str, int]:
         if group is Group.STATISTICS:
             continue
         size = prod(variable.shape)
-        counts["total"] += size
+        counts["total"] += size if group is not Group.RANDOM else 0
         counts["trainable"] += size if variable.trainable else 0
         if group.value in counts:
             counts[group.value] += size
@@ -89,31 +147,72 @@ def parameter_counts(model: keras.Model) -> dict[str, int]:
 
 def seeded_laws(model: keras.Model, seed: int) -> dict[str, Law]:
     """Return the law of every variable whose layer holds a `Seeded` initializer for it."""
-    laws = {}
-    for layer in _layers(model):
-        for variable in layer._trainable_variables:
-            initializer = getattr(layer, f"{variable.name}_initializer", None)
-            if (
-                isinstance(initializer, Seeded)
-                and initializer.seed == seed
-                and initializer.path == variable.path
-            ):
-                laws[variable.path] = initializer.law
-    return laws
+    paths = {id(entry.variable): entry.path for entry in grouped_variables(model)}
+    return {
+        initializer.path: initializer.law
+        for variable, initializer in _seeded(model)
+        if initializer.seed == seed and initializer.path == paths[id(variable)]
+    }
+
+
+def root_seed(model: keras.Model) -> int | None:
+    """Return the seed that the weights of `model` come from, None if there is not just one.
+
+    It is that of `bnkeras.build`, or the one that all its `Seeded` initializers have.
+    """
+    architecture = architecture_of(model)
+    if architecture is not None:
+        return architecture.arguments["seed"]
+    seeds = {initializer.seed for _, initializer in _seeded(model)}
+    return seeds.pop() if len(seeds) == 1 else None
+
+
+def initializer_slot(layer: keras.layers.Layer, variable: keras.Variable) -> str | None:
+    """Return the attribute of `layer` that holds the initializer of its `variable`.
+
+    Keras calls it after the variable: `kernel_initializer`, but `recurrent_initializer`
+    for `recurrent_kernel`, and `depthwise_initializer` for a depthwise `kernel`.
+    """
+    name = variable.name.removesuffix("_kernel")
+    if name == "kernel" and isinstance(layer, DEPTHWISE):
+        name = "depthwise"
+    slot = f"{name}_initializer"
+    return slot if hasattr(layer, slot) else None
+
+
+def is_norm(layer: keras.layers.Layer) -> bool:
+    """Whether `layer` has a γ or β that the group `batchnorm` takes."""
+    return isinstance(layer, _NORMS)
 
 
 def is_batch_norm(layer: keras.layers.Layer) -> bool:
-    """Whether `layer` normalizes over the batch: ours or Keras' own."""
+    """Whether `layer` normalizes over the batch, with moving statistics: ours or Keras' own."""
     return isinstance(layer, keras.layers.BatchNormalization)
 
 
-def _group(layer: keras.layers.Layer, output: keras.layers.Layer | None) -> Group:
-    if is_batch_norm(layer):
+def _group(layer: keras.layers.Layer, outputs: list[keras.layers.Layer]) -> Group:
+    if is_norm(layer):
         return Group.BATCHNORM
-    if layer is output:
+    if any(layer is output for output in outputs):
         return Group.OUTPUT
     return Group.SHORTCUT if "shortcut" in layer.name else Group.FEATURES
 
 
-def _layers(model: keras.Model) -> Iterator[keras.layers.Layer]:
-    return model._flatten_layers(include_self=False, recursive=True)
+def _seeded(model: keras.Model) -> Iterator[tuple[keras.Variable, Seeded]]:
+    for layer in layers_of(model):
+        for variable in layer._trainable_variables:
+            initializer = getattr(layer, initializer_slot(layer, variable) or "", None)
+            if isinstance(initializer, Seeded):
+                yield variable, initializer
+
+
+def _leading_to(output: keras.KerasTensor) -> set[int]:
+    """Return the ids of the operations that `output` is computed by."""
+    seen, found, waiting = set(), set(), [output]
+    while waiting:
+        operation, index, _ = waiting.pop()._keras_history
+        if (id(operation), index) not in seen:
+            seen.add((id(operation), index))
+            found.add(id(operation))
+            waiting.extend(operation._inbound_nodes[index].input_tensors)
+    return found

@@ -4,6 +4,8 @@ It is written in NumPy and float64 from the papers' descriptions and PyTorch's r
 for padding, and takes the weights by their names.
 """
 
+import itertools
+
 import keras
 import numpy as np
 import pytest
@@ -11,6 +13,8 @@ import tensorflow as tf
 from numpy.lib.stride_tricks import sliding_window_view
 
 import bnkeras
+from bnkeras.errors import ModelError
+from bnkeras.models.blocks import groups_of
 
 EPSILON = 1e-5
 
@@ -72,7 +76,9 @@ def resnet(w, x, depth):
 def perceptron(w, x, hidden):
     x = x.reshape(len(x), -1)
     for index in range(1, hidden + 1):
-        x = relu(w.norm(x @ w[f"hidden{index}_dense/kernel"], f"hidden{index}_bn"))
+        name = f"hidden{index}"
+        x = x @ w[f"{name}_dense/kernel"] + w[f"{name}_dense/bias"]
+        x = relu(w.norm(x, f"{name}_bn"))
     return x @ w["output/kernel"] + w["output/bias"]
 
 
@@ -132,6 +138,96 @@ def test_mixed_precision_is_near(training):
     expected, logits = full(x, training=training), mixed(x, training=training)
     assert logits.dtype == tf.float32
     np.testing.assert_allclose(logits, expected, atol=0.05 * np.abs(expected).max())
+
+
+TWEETS = np.array([[7, 3, 1, 8, 5], [4, 0, 0, 0, 0], [2, 9, 6, 0, 0]])
+
+
+def tweets(**arguments):
+    sizes = {"vocabulary_size": 10, "embedding": 12, "units": 8, "classes": 3}
+    return perturbed(bnkeras.build("tweet_lstm", seed=5, **sizes, **arguments))
+
+
+@pytest.mark.parametrize("norm", ["batch", "group", "layer"])
+def test_a_tweet_is_read_to_its_last_word(norm):
+    model = tweets(norm=norm)
+    logits = model(TWEETS).numpy()
+    assert np.ptp(logits, axis=0).max() > 0.01
+    # More padding, other neighbours and another row 0 of the embedding make no difference.
+    np.testing.assert_allclose(model(np.pad(TWEETS, ((0, 0), (0, 4)))), logits, atol=1e-6)
+    np.testing.assert_allclose(model(TWEETS[1:2, :1]), logits[1:2], atol=1e-6)
+    embeddings = model.get_layer("embedding").embeddings
+    embeddings.assign(np.concatenate([np.full((1, 12), 9.0), embeddings.numpy()[1:]]))
+    np.testing.assert_array_equal(model(TWEETS), logits)
+
+
+def test_batch_statistics_count_padding():
+    model = tweets()
+    words = np.where(TWEETS[..., None], model.get_layer("embedding").embeddings.numpy()[TWEETS], 0)
+    before = model.get_layer("embedding_bn").moving_mean.numpy()
+    model(TWEETS, training=True)
+    after = model.get_layer("embedding_bn").moving_mean.numpy()
+    np.testing.assert_allclose(after, 0.9 * before + 0.1 * words.mean((0, 1)), atol=1e-6)
+
+
+@pytest.mark.parametrize("norm", ["group", "layer"])
+def test_logits_are_not_normalized_by_themselves(norm):
+    """Two of them would be 1 and −1."""
+    model = tweets(norm=norm)
+    layer = model.get_layer("output_bn")
+    expected = layer.gamma.numpy() * np.array([1.0, 2.0, 4.0]) + layer.beta.numpy()
+    np.testing.assert_allclose(layer(np.array([[1.0, 2.0, 4.0]], np.float32))[0], expected)
+
+
+def test_a_tweet_network_in_mixed_precision_is_near():
+    full, mixed = tweets(), tweets(dtype="mixed_bfloat16")
+    expected, logits = full(TWEETS).numpy(), mixed(TWEETS)
+    assert logits.dtype == tf.float32
+    np.testing.assert_allclose(logits, expected, atol=0.05 * np.abs(expected).max())
+
+
+WITH_NORMS = {
+    "resnet_imagenet": ({"depth": 18, "width": 1 / 8}, (64, 64, 3)),
+    "vgg_cifar": ({"depth": 11, "width": 1 / 8}, (32, 32, 3)),
+    "mlp": ({"hidden": (20, 12), "input_shape": (6, 5, 3)}, (6, 5, 3)),
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "norm"),
+    [
+        *itertools.product(["resnet_imagenet", "vgg_cifar"], ["instance", "group", "layer"]),
+        *itertools.product(["mlp"], ["group", "layer"]),
+    ],
+)
+def test_norms_of_one_image_leave_the_batch_alone(name, norm):
+    arguments, shape = WITH_NORMS[name]
+    x = np.random.default_rng(4).normal(0, 1, (3, *shape)).astype(np.float32)
+    model = perturbed(bnkeras.build(name, norm=norm, seed=5, **arguments))
+    logits = model(x).numpy()
+    np.testing.assert_allclose(model(x, training=True), logits, atol=1e-6)
+    np.testing.assert_allclose(model(x[1:2]), logits[1:2], atol=1e-4 * np.abs(logits).max())
+    assert np.ptp(logits, axis=0).max() > 0.01
+
+
+def test_instance_normalization_of_one_position_is_refused():
+    message = (
+        "Instance normalization takes mean and variance over the positions of an image, and at "
+        "'group4_block0_shortcut_bn' there is one position: every value would become 0. Choose "
+        "the norm batch, group or layer; received 'instance'."
+    )
+    arguments = {"depth": 18, "width": 1 / 8, "input_shape": (32, 32, 3)}
+    with pytest.raises(ModelError) as caught:
+        bnkeras.build("resnet_imagenet", norm="instance", **arguments)
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    ("channels", "groups"),
+    [(1, 1), (2, 1), (3, 1), (6, 3), (16, 8), (100, 25), (64, 32), (512, 32)],
+)
+def test_groups(channels, groups):
+    assert groups_of(channels) == groups
 
 
 def test_strided_convolutions_are_not_padded_as_keras_pads_them():

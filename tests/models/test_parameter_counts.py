@@ -1,5 +1,6 @@
 """The sizes of the papers' networks: exact by hand, and the rows of their tables."""
 
+import itertools
 from decimal import ROUND_HALF_UP, Decimal
 
 import keras
@@ -27,16 +28,35 @@ BY_WIDTH = {
     16: ("44.3M", "17.9K", "10.3K", "655K"),
     32: ("177M", "35.8K", "20.5K", "2.62M"),
 }
+IMAGENET = {
+    18: ("11.7M", "9.6K", "513K", "172K"),
+    34: ("21.8M", "17.0K", "513K", "172K"),
+    50: ("25.6M", "53.1K", "2.05M", "2.77M"),
+    # The paper prints 44.6M: 44,549,160 rounded to 44.55M, and that once more.
+    101: ("44.5M", "105K", "2.05M", "2.77M"),
+    200: ("64.7M", "176K", "2.05M", "2.77M"),
+}
+VGG = {
+    11: ("9.23M", "5.5K", "5.13K", "0"),
+    13: ("9.42M", "5.89K", "5.13K", "0"),
+    16: ("14.73M", "8.45K", "5.13K", "0"),
+    19: ("20.04M", "11.01K", "5.13K", "0"),
+}
 SLOW = {866, 32}
 
 
-def printed(count):
-    """Write a count as the paper does: three digits, and K or M."""
+def printed(count, like=None):
+    """Write a count as the paper does: three digits, and K or M.
+
+    Args:
+        count: a number of parameters.
+        like: a printed number whose digits after the point are taken instead.
+    """
     if count < 1000:
         return str(count)
     unit, letter = (1000, "K") if count < 999_500 else (1_000_000, "M")
     value = Decimal(count) / unit
-    step = Decimal(1).scaleb(value.adjusted() - 2)
+    step = Decimal(1).scaleb(value.adjusted() - 2) if like is None else Decimal(like.rstrip("KM"))
     return f"{value.quantize(step, ROUND_HALF_UP)}{letter}"
 
 
@@ -102,6 +122,89 @@ def test_resnet14_exactly():
     }
 
 
+def imagenet_by_hand(depth):
+    """Count the parameters of an ImageNet ResNet from the description in the paper."""
+    third = {18: 2, 34: 6, 50: 6, 101: 23, 200: 36}[depth]
+    second = {18: 2, 34: 4, 50: 4, 101: 4, 200: 24}[depth]
+    ends = 2 if depth == 18 else 3
+    kernels, channels, shortcut, before = 49 * 3 * 64, 64, 0, 64
+    for inner, count in zip((64, 128, 256, 512), (ends, second, third, ends), strict=True):
+        after = inner if depth < 50 else 4 * inner
+        for _ in range(count):
+            if depth < 50:
+                kernels += 9 * before * inner + 9 * inner * inner
+                channels += 2 * inner
+            else:
+                kernels += before * inner + 9 * inner * inner + inner * after
+                channels += 2 * inner + after
+            if before != after:
+                shortcut += before * after
+                channels += after
+            before = after
+    counts = {"batchnorm": 2 * channels, "output": 1000 * before + 1000, "shortcut": shortcut}
+    total = kernels + sum(counts.values())
+    return {"total": total, **counts, "trainable": total}
+
+
+def vgg_by_hand(depth):
+    """Count the parameters of a VGG network, whose convolutions have a bias."""
+    counts = {11: (1, 1, 2, 2, 2), 13: (2,) * 5, 16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}[depth]
+    sizes = [
+        3,
+        *(c for c, n in zip((64, 128, 256, 512, 512), counts, strict=True) for _ in range(n)),
+    ]
+    features = sum(9 * a * b + b for a, b in itertools.pairwise(sizes))
+    batchnorm, output = 2 * sum(sizes[1:]), 512 * 10 + 10
+    total = features + batchnorm + output
+    return {
+        "total": total,
+        "batchnorm": batchnorm,
+        "output": output,
+        "shortcut": 0,
+        "trainable": total,
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "depth", "expected", "row"),
+    [
+        *(("resnet_imagenet", d, imagenet_by_hand(d), row) for d, row in IMAGENET.items()),
+        *(("vgg_cifar", d, vgg_by_hand(d), row) for d, row in VGG.items()),
+    ],
+)
+def test_imagenet_resnets_and_vgg(name, depth, expected, row):
+    # Weights of a constant are made at once.
+    model = bnkeras.build(name, depth=depth, features="constant(0)")
+    assert bnkeras.parameter_counts(model) == expected
+    found = (printed(count, like) for count, like in zip(expected.values(), row, strict=False))
+    assert tuple(found) == row
+
+
+def test_imagenet_resnets_and_vgg_exactly():
+    """As torchvision and Liu et al. have them."""
+    totals = {depth: imagenet_by_hand(depth)["total"] for depth in IMAGENET}
+    assert totals == {
+        18: 11_689_512,
+        34: 21_797_672,
+        50: 25_557_032,
+        101: 44_549_160,
+        200: 64_673_832,
+    }
+    assert vgg_by_hand(16)["total"] == 14_728_266
+
+
+def test_the_tweet_network():
+    """Torri 2022: 5.5M parameters with a vocabulary of about 27,000; 604 in BatchNorm."""
+    model = bnkeras.build("tweet_lstm", vocabulary_size=27_000)
+    assert bnkeras.parameter_counts(model) == {
+        "total": 27_000 * 200 + 400 * (200 + 100 + 1) + 202 + 604,
+        "batchnorm": 604,
+        "output": 202,
+        "shortcut": 0,
+        "trainable": 5_521_206,
+    }
+
+
 @pytest.mark.parametrize("width", [1 / 8, 1 / 4, 1 / 2, 3 / 16])
 def test_narrow_resnets(width):
     model = bnkeras.build("resnet_cifar", depth=8, width=width)
@@ -111,16 +214,17 @@ def test_narrow_resnets(width):
 def test_the_perceptron():
     """Torri 2022: 3.8M parameters, of which BatchNorm and output are 6,154."""
     counts = bnkeras.parameter_counts(bnkeras.build("mlp"))
-    kernels = 3072 * 1024 + 1024 * 512 + 512 * 256
+    hidden = 3072 * 1024 + 1024 * 512 + 512 * 256 + 1024 + 512 + 256
     batchnorm, output = 2 * (1024 + 512 + 256), 256 * 10 + 10
     assert counts == {
-        "total": kernels + batchnorm + output,
+        "total": hidden + batchnorm + output,
         "batchnorm": batchnorm,
         "output": output,
         "shortcut": 0,
-        "trainable": kernels + batchnorm + output,
+        "trainable": hidden + batchnorm + output,
     }
     assert counts["batchnorm"] + counts["output"] == 6_154
+    assert counts["total"] == 3_809_034
     assert printed(counts["total"]) == "3.81M"
 
 
@@ -147,7 +251,7 @@ def test_every_variable_has_one_group():
     assert groups["stem_bn/moving_mean"] is Group.STATISTICS
     assert groups["group2_block0_shortcut_conv/kernel"] is Group.SHORTCUT
     assert groups["output/kernel"] is groups["output/bias"] is Group.OUTPUT
-    assert set(groups.values()) == set(Group)
+    assert set(groups.values()) == set(Group) - {Group.RANDOM}
 
 
 def test_models_of_other_origin():

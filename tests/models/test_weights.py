@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 import bnkeras
-from bnkeras.errors import SeedingError
+from bnkeras.errors import ModelError, SeedingError
+from bnkeras.models.variables import seeded_laws
 from bnkeras.seeding import reference
 
 SMALL = {"depth": 8, "width": 0.25}
@@ -45,19 +46,44 @@ def resnet_paths(blocks):
     return paths
 
 
-def test_resnet14_seed_7_for_ever():
+@pytest.mark.parametrize(
+    ("name", "arguments", "expected"),
+    [
+        (
+            "resnet_cifar",
+            {"depth": 14},
+            "06a8bd7d947327c5f6d6523ac4fdb777fb5c5c1d3bbd8f3704ae68652628c08f",
+        ),
+        (
+            "resnet_imagenet",
+            {"depth": 18, "width": 1 / 8},
+            "e8193d705a7f2a747b2a1e875df63f053f81127dac1717838ec9bd4d464995f4",
+        ),
+        (
+            "resnet_imagenet",
+            {"depth": 50, "width": 1 / 8},
+            "6d233320d6d2cb97229802db140c324ae53b1c33ef2b51bdd8961350222c416d",
+        ),
+        (
+            "vgg_cifar",
+            {"depth": 11, "width": 1 / 4},
+            "372d642735074a2391b6c1da07f0b5e3457f94ce683d3258e0ddfed568403f9f",
+        ),
+        (
+            "mlp",
+            {"hidden": (64, 32)},
+            "79b0b15cdb4694396cbc6d51ef31d7aa27464fc0243c77cfaf9f7f79a6c94508",
+        ),
+        (
+            "tweet_lstm",
+            {"vocabulary_size": 100},
+            "0a004e9780744c3d3d7e939519828c449395c671aa97d739e50b9e445bd8de2b",
+        ),
+    ],
+)
+def test_seed_7_for_ever(name, arguments, expected):
     # Every export that exists regenerates from these bits.
-    assert (
-        digest(bnkeras.build("resnet_cifar", depth=14, seed=7))
-        == "06a8bd7d947327c5f6d6523ac4fdb777fb5c5c1d3bbd8f3704ae68652628c08f"
-    )
-
-
-def test_the_perceptron_seed_7_for_ever():
-    assert (
-        digest(bnkeras.build("mlp", hidden=(64, 32), seed=7))
-        == "48b318808f1890e6c1472ebbfb5f24a04c83979b339c76925207287a918c9665"
-    )
+    assert digest(bnkeras.build(name, seed=7, **arguments)) == expected
 
 
 @pytest.mark.parametrize("depth", [8, 14, 20])
@@ -70,7 +96,7 @@ def test_names_are_stable(depth):
 
 def test_the_names_of_the_perceptron():
     assert set(weights(bnkeras.build("mlp", hidden=(6, 5)))) == {
-        *(f"hidden{i}_dense/kernel" for i in (1, 2)),
+        *(f"hidden{i}_dense/{name}" for i in (1, 2) for name in ("kernel", "bias")),
         *(
             f"hidden{i}_bn/{name}"
             for i in (1, 2)
@@ -79,6 +105,64 @@ def test_the_names_of_the_perceptron():
         "output/kernel",
         "output/bias",
     }
+
+
+def norm_paths(*layers):
+    ends = ("gamma", "beta", "moving_mean", "moving_variance")
+    return {f"{layer}/{end}" for layer in layers for end in ends}
+
+
+@pytest.mark.parametrize(("depth", "convolutions"), [(18, 2), (50, 3)])
+def test_the_names_of_imagenet_resnets(depth, convolutions):
+    counts = {18: (2, 2, 2, 2), 50: (3, 4, 6, 3)}[depth]
+    blocks = [(group, i) for group, count in enumerate(counts, 1) for i in range(count)]
+    # The first block of a group changes the shape; in group 1 only a bottleneck does.
+    shortcuts = [(g, i) for g, i in blocks if i == 0 and (g > 1 or depth == 50)]
+    names = [f"group{g}_block{i}" for g, i in blocks]
+    numbers = range(1, convolutions + 1)
+    convs = ["stem_conv", *(f"{name}_conv{n}" for name in names for n in numbers)]
+    norms = ["stem_bn", *(f"{name}_bn{n}" for name in names for n in numbers)]
+    convs += [f"group{g}_block{i}_shortcut_conv" for g, i in shortcuts]
+    norms += [f"group{g}_block{i}_shortcut_bn" for g, i in shortcuts]
+    paths = [v.path for v in bnkeras.build("resnet_imagenet", depth=depth, width=1 / 8).variables]
+    assert len(set(paths)) == len(paths)
+    assert set(paths) == {
+        *(f"{conv}/kernel" for conv in convs),
+        *norm_paths(*norms),
+        "output/kernel",
+        "output/bias",
+    }
+
+
+def test_the_names_of_vgg():
+    layers = [(1, 1), (2, 1), (3, 1), (3, 2), (4, 1), (4, 2), (5, 1), (5, 2)]
+    assert set(weights(bnkeras.build("vgg_cifar", depth=11, width=1 / 8))) == {
+        *(f"group{g}_conv{i}/{end}" for g, i in layers for end in ("kernel", "bias")),
+        *norm_paths(*(f"group{g}_bn{i}" for g, i in layers)),
+        "output/kernel",
+        "output/bias",
+    }
+
+
+def test_the_names_and_laws_of_the_tweet_network():
+    """Those of PyTorch; and there is no random state among the variables."""
+    values = weights(bnkeras.build("tweet_lstm", vocabulary_size=400, seed=3))
+    assert set(values) == {
+        "embedding/embeddings",
+        *(f"lstm/lstm_cell/{name}" for name in ("kernel", "recurrent_kernel", "bias")),
+        *norm_paths("embedding_bn", "lstm_bn", "output_bn"),
+        "output/kernel",
+        "output/bias",
+    }
+    embeddings = values["embedding/embeddings"]
+    assert (embeddings.mean(), embeddings.std()) == pytest.approx((0, 1), abs=0.01)
+    for name in ("lstm/lstm_cell/kernel", "lstm/lstm_cell/recurrent_kernel", "output/kernel"):
+        # U(±1/√100), whatever the fan-in.
+        assert 0.099 < np.abs(values[name]).max() <= 0.1
+        assert values[name].std() == pytest.approx(0.1 / 3**0.5, rel=0.05)
+    # PyTorch adds two such biases: their variance is twice that of one.
+    assert values["lstm/lstm_cell/bias"].std() == pytest.approx((2 / 300) ** 0.5, rel=0.05)
+    assert 0 < np.abs(values["output/bias"]).max() <= 0.1
 
 
 def test_every_weight_is_that_of_its_path():
@@ -130,16 +214,52 @@ def test_the_depth_leaves_the_shared_part_alone():
         np.testing.assert_array_equal(values, deep[path])
 
 
-@pytest.mark.parametrize("name", ["resnet_cifar", "mlp"])
-def test_laws_are_applied(name):
-    sizes = SMALL if name == "resnet_cifar" else {"hidden": (8, 6)}
-    laws = {"features": "binary", "gamma": "uniform(-1, 1)", "beta": "constant(1)"}
+NETWORKS = [
+    ("resnet_cifar", SMALL),
+    ("resnet_imagenet", {"depth": 18, "width": 1 / 16}),
+    ("vgg_cifar", {"depth": 11, "width": 1 / 16}),
+    ("mlp", {"hidden": (8, 6)}),
+    ("tweet_lstm", {"vocabulary_size": 12, "embedding": 6, "units": 8}),
+]
+# Frankle et al. 2021, section 3 and appendix E: γ, β, features.
+SCHEMES = [
+    ("uniform(0, 1)", "constant(0)", "he_normal"),
+    ("constant(1)", "constant(0)", "he_uniform"),
+    ("uniform(-1, 1)", "constant(0)", "binary"),
+    ("uniform(0, 1)", "constant(1)", "orthogonal"),
+]
+
+
+@pytest.mark.parametrize(("name", "sizes"), NETWORKS)
+@pytest.mark.parametrize("scheme", SCHEMES, ids=lambda scheme: scheme[2])
+def test_the_papers_initialisations(name, sizes, scheme):
+    laws = dict(zip(("gamma", "beta", "features"), scheme, strict=True))
     model = bnkeras.build(name, seed=7, **sizes, **laws)
-    ends = {"kernel": "features", "gamma": "gamma", "beta": "beta"}
-    for path, values in weights(model).items():
-        if argument := ends.get(path.rpartition("/")[2]):
-            expected = reference.values(laws[argument], 7, path, values.shape)
-            np.testing.assert_array_equal(values, expected, err_msg=path)
+    found = seeded_laws(model, 7)
+    # An export can tell where every one of them comes from.
+    assert set(found) == {variable.path for variable in model.trainable_variables}
+    for variable in model.trainable_variables:
+        path, end = variable.path, variable.path.rpartition("/")[2]
+        law = laws.get("features" if end.endswith("kernel") else end, str(found[path]))
+        expected = reference.values(law, 7, path, variable.shape)
+        np.testing.assert_array_equal(variable.numpy(), expected, err_msg=path)
+    others = {str(law) for path, law in found.items() if path.endswith(("bias", "embeddings"))}
+    assert others
+    assert not others & set(scheme)
+
+
+@pytest.mark.parametrize(("name", "sizes"), NETWORKS)
+@pytest.mark.parametrize("norm", ["instance", "group", "layer"])
+def test_other_norms_have_the_same_weights(name, sizes, norm):
+    if norm == "instance" and name in ("mlp", "tweet_lstm"):
+        with pytest.raises(ModelError, match="there is one position: every value would become 0"):
+            bnkeras.build(name, norm=norm, **sizes)
+        return
+    batch = weights(bnkeras.build(name, seed=7, **sizes))
+    found = weights(bnkeras.build(name, seed=7, norm=norm, **sizes))
+    assert set(found) == {path for path in batch if "/moving_" not in path}
+    for path, values in found.items():
+        np.testing.assert_array_equal(values, batch[path], err_msg=path)
 
 
 @pytest.mark.parametrize("law", ["he_uniform", "orthogonal", "normal(0.1)", "uniform(-0.1, 0.1)"])
@@ -174,9 +294,8 @@ def test_gamma_and_bias_have_the_papers_laws():
 
 
 @pytest.mark.parametrize("argument", ["features", "gamma", "beta"])
-@pytest.mark.parametrize("name", ["resnet_cifar", "mlp"])
-def test_a_law_that_does_not_exist(name, argument):
-    sizes = SMALL if name == "resnet_cifar" else {}
+@pytest.mark.parametrize(("name", "sizes"), NETWORKS)
+def test_a_law_that_does_not_exist(name, sizes, argument):
     with pytest.raises(SeedingError, match="Did you mean 'he_normal'"):
         bnkeras.build(name, **sizes, **{argument: "he_norml"})
 
