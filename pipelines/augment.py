@@ -6,7 +6,7 @@ import tensorflow as tf
 WORDS_PER_IMAGE = 3
 
 
-def bounded(words: tf.Tensor, bound: int) -> tf.Tensor:
+def bounded(words: tf.Tensor, bound: int | tf.Tensor) -> tf.Tensor:
     """Map 32-bit words to integers from 0 to `bound` - 1: floor(word · bound / 2^32), int32.
 
     Each value is hit by ⌊2^32 / bound⌋ or one more of the 2^32 words, so that
@@ -16,7 +16,7 @@ def bounded(words: tf.Tensor, bound: int) -> tf.Tensor:
     array([0, 4, 8], dtype=int32)
     """
     # Below 2^32 · bound, so the product is exact in 64 bits.
-    product = tf.cast(words, tf.int64) * bound
+    product = tf.cast(words, tf.int64) * tf.cast(bound, tf.int64)
     return tf.cast(tf.bitwise.right_shift(product, tf.constant(32, tf.int64)), tf.int32)
 
 

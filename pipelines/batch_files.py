@@ -34,7 +34,7 @@ def read_batch_files(
     """
     batches: dict[str, tuple[np.ndarray, np.ndarray]] = {}
     classes: tuple[str, ...] | None = None
-    for path, read in container.members():
+    for path, _, read in container.members():
         place = f"{container.path}: {path}"
         stem = path.name.removesuffix(".bin")
         if stem in batches:

@@ -1,6 +1,6 @@
 """Batches for training and evaluation, made from a split in memory."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence, Sized
 
 import numpy as np
 import tensorflow as tf
@@ -13,6 +13,9 @@ from bnkeras.seeding import graph
 
 # What the images are normalised with: a dataset, or (mean, std) per channel in [0, 1].
 Normalisation = DatasetSpec | tuple[Sequence[float], Sequence[float]]
+
+# From indices [steps, batch_size] and the epoch to indices of the same shape.
+Arrangement = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
 # AutoGraph would read the source of the functions below when they are first called.
 _as_written = tf.autograph.experimental.do_not_convert
@@ -63,21 +66,15 @@ def training_batches(
     >>> batches = training_batches(split, CIFAR10, batch_size=128, seed=0,
     ...                            epochs=160, first_step=390)          # doctest: +SKIP
     """
-    size = len(split)
-    steps = steps_per_epoch(split, batch_size)
-    _check(epochs, steps, first_step, translate, split)
-    images, labels = _in_memory(split)
-    prepare = _scaling(normalisation, scale, split)
-
-    @_as_written
-    def epoch_steps(epoch: tf.Tensor) -> tf.data.Dataset:
-        order = tf.argsort(graph.words(seed, SHUFFLE_PATH, size, index=epoch), stable=True)
-        indices = tf.reshape(order[: steps * batch_size], [steps, batch_size])
-        start = epoch * steps
-        skip = tf.maximum(np.int64(first_step) - start, 0)
-        return tf.data.Dataset.from_tensor_slices(
-            (start + tf.range(skip, steps, dtype=tf.int64), indices[skip:])
+    steps = training_steps(split, batch_size, seed, epochs, first_step)
+    smallest = min(split.images.shape[1:3])
+    if not 0 <= translate < smallest:
+        raise DataError(
+            f"translate is {translate} pixels; it must be from 0 to {smallest - 1} for images "
+            f"of {smallest} pixels."
         )
+    images, labels = _in_memory(split)
+    prepare = scaling(normalisation, scale, split.images.shape[-1])
 
     @_as_written
     def batch(step: tf.Tensor, indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -85,11 +82,8 @@ def training_batches(
         words = graph.words(seed, AUGMENT_PATH, WORDS_PER_IMAGE * batch_size, index=step)
         return prepare(translate_and_flip(x, words, translate, flip)), tf.gather(labels, indices)
 
-    return (
-        tf.data.Dataset.range(first_step // steps, epochs)
-        .flat_map(epoch_steps)
-        .map(batch, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-        .prefetch(tf.data.AUTOTUNE)
+    return steps.map(batch, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(
+        tf.data.AUTOTUNE
     )
 
 
@@ -115,10 +109,10 @@ def evaluation_batches(
 
     >>> evaluation_batches(split, CIFAR10, batch_size=500)              # doctest: +SKIP
     """
-    _check_batch_size(batch_size)
+    check_batch_size(batch_size)
     size = len(split)
     images, labels = _in_memory(split)
-    prepare = _scaling(normalisation, scale, split)
+    prepare = scaling(normalisation, scale, split.images.shape[-1])
 
     @_as_written
     def batch(start: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
@@ -134,38 +128,60 @@ def evaluation_batches(
     )
 
 
-def steps_per_epoch(split: Split, batch_size: int) -> int:
-    """Return ⌊n / batch_size⌋.
+def training_steps(
+    split: Sized,
+    batch_size: int,
+    seed: int,
+    epochs: int,
+    first_step: int,
+    arrange: Arrangement = lambda indices, epoch: indices,
+) -> tf.data.Dataset:
+    """Return the steps of all epochs from `first_step` on: (global step, indices [batch_size]).
+
+    `arrange` puts the shuffled indices of an epoch, [steps, batch_size], in another order.
 
     Raises:
-        DataError: `batch_size` is not positive, or the split has fewer images.
+        DataError: an argument is out of range.
     """
-    _check_batch_size(batch_size)
-    if batch_size > len(split):
-        raise DataError(
-            f"batch_size is {batch_size:,} and the split has {len(split):,} images; "
-            "there is not one full batch."
-        )
-    return len(split) // batch_size
-
-
-def _check_batch_size(batch_size: int) -> None:
-    if batch_size < 1:
-        raise DataError(f"batch_size must be at least 1; received {batch_size}.")
-
-
-def _check(epochs: int, steps: int, first_step: int, translate: int, split: Split) -> None:
+    size, steps = len(split), steps_per_epoch(split, batch_size)
     if not 0 <= first_step <= epochs * steps:
         raise DataError(
             f"first_step is {first_step:,}; {epochs:,} epochs of {steps:,} steps have steps "
             f"0 to {epochs * steps:,}."
         )
-    smallest = min(split.images.shape[1:3])
-    if not 0 <= translate < smallest:
-        raise DataError(
-            f"translate is {translate} pixels; it must be from 0 to {smallest - 1} for images "
-            f"of {smallest} pixels."
+
+    @_as_written
+    def epoch_steps(epoch: tf.Tensor) -> tf.data.Dataset:
+        order = tf.argsort(graph.words(seed, SHUFFLE_PATH, size, index=epoch), stable=True)
+        indices = arrange(tf.reshape(order[: steps * batch_size], [steps, batch_size]), epoch)
+        start = epoch * steps
+        skip = tf.maximum(np.int64(first_step) - start, 0)
+        return tf.data.Dataset.from_tensor_slices(
+            (start + tf.range(skip, steps, dtype=tf.int64), indices[skip:])
         )
+
+    return tf.data.Dataset.range(first_step // steps, epochs).flat_map(epoch_steps)
+
+
+def steps_per_epoch(split: Sized, batch_size: int) -> int:
+    """Return ⌊n / batch_size⌋.
+
+    Raises:
+        DataError: `batch_size` is not positive, or the split has fewer examples.
+    """
+    check_batch_size(batch_size)
+    if batch_size > len(split):
+        raise DataError(
+            f"batch_size is {batch_size:,} and the split has {len(split):,} examples; "
+            "there is not one full batch."
+        )
+    return len(split) // batch_size
+
+
+def check_batch_size(batch_size: int) -> None:
+    """Raise a DataError if `batch_size` is not positive."""
+    if batch_size < 1:
+        raise DataError(f"batch_size must be at least 1; received {batch_size}.")
 
 
 def _in_memory(split: Split) -> tuple[tf.Tensor, tf.Tensor]:
@@ -175,8 +191,16 @@ def _in_memory(split: Split) -> tuple[tf.Tensor, tf.Tensor]:
         return tf.constant(split.images), tf.constant(split.labels)
 
 
-def _scaling(normalisation: Normalisation, scale: str, split: Split):
-    """Return the function from uint8 to float32 images."""
+def scaling(
+    normalisation: Normalisation, scale: str, channels: int
+) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Return the function from images in [0, 255] to float32 ones as the network takes them.
+
+    It takes one image or a batch, [..., height, width, channels].
+
+    Raises:
+        DataError: an argument is out of range.
+    """
     if scale == "unit":
         return lambda x: tf.cast(x, tf.float32) / 255.0
     if scale != "channel":
@@ -184,9 +208,16 @@ def _scaling(normalisation: Normalisation, scale: str, split: Split):
     if isinstance(normalisation, DatasetSpec):
         normalisation = (normalisation.mean, normalisation.std)
     mean, std = (np.asarray(values, np.float32) for values in normalisation)
-    channels = split.images.shape[-1]
     if mean.shape != (channels,) or std.shape != (channels,) or not (std > 0).all():
         raise DataError(
             f"mean and std need {channels} values, std above 0; received {mean} and {std}."
         )
-    return lambda x: (tf.cast(x, tf.float32) / 255.0 - mean) / std
+
+    def per_channel(x: tf.Tensor) -> tf.Tensor:
+        # Over whole rows, which is four times as fast as over the three values of a pixel.
+        width = x.shape[-2]
+        rows = tf.reshape(tf.cast(x, tf.float32), [-1, width * channels])
+        rows = (rows / 255.0 - np.tile(mean, width)) / np.tile(std, width)
+        return tf.reshape(rows, tf.shape(x))
+
+    return per_channel

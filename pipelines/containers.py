@@ -2,19 +2,33 @@
 
 import hashlib
 import lzma
+import os
 import tarfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path, PurePosixPath
+from typing import IO, NamedTuple
 
 from bnkeras.errors import CorruptDataError, DataError
+from bnkeras.pipelines.raw import Progress
 
 # What Python's tar and compression readers raise on damaged input.
 _DAMAGE = (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, OSError)
 _BLOCK = 1 << 20
 
-# (name inside the container, function that returns the content)
-Member = tuple[PurePosixPath, Callable[[], bytes]]
+
+class Member(NamedTuple):
+    """A file of a container.
+
+    Attributes:
+        name: its path inside the container.
+        size: its length in bytes.
+        read: returns its content; of a tar's member, only until the next is asked for.
+    """
+
+    name: PurePosixPath
+    size: int
+    read: Callable[[], bytes]
 
 
 class Folder:
@@ -25,25 +39,37 @@ class Folder:
 
     def members(self) -> Iterator[Member]:
         """Yield the visible files in the order of their names."""
-        for path in sorted(self.path.rglob("*")):
-            name = PurePosixPath(path.relative_to(self.path).as_posix())
-            if not _hidden(name) and path.is_file():
-                yield name, path.read_bytes
+        for path in self._walk(self.path):
+            if path.is_file():
+                yield Member(self._name(path), path.stat().st_size, path.read_bytes)
 
     def folders(self) -> Iterator[PurePosixPath]:
-        """Yield the folders, so that an empty one does not go unnoticed."""
-        for path in sorted(self.path.rglob("*")):
+        """Yield the visible folders, so that an empty one does not go unnoticed."""
+        for path in self._walk(self.path):
             if path.is_dir():
-                yield PurePosixPath(path.relative_to(self.path).as_posix())
+                yield self._name(path)
 
-    def sha256(self) -> str:
+    def sha256(self, progress: Progress) -> str:
         """Return the SHA-256 of the sorted names, lengths and contents of the files."""
-        digest = hashlib.sha256()
-        for name, read in self.members():
-            content = read()
-            digest.update(f"{name}\0{len(content)}\0".encode())
-            digest.update(content)
-        return digest.hexdigest()
+        return digest_files(
+            [(str(name), self.path / name) for name, _, _ in self.members()], progress
+        )
+
+    def _name(self, path: Path) -> PurePosixPath:
+        return PurePosixPath(path.relative_to(self.path).as_posix())
+
+    def _walk(self, folder: Path) -> Iterator[Path]:
+        # One folder's names at a time: all paths of ImageNet together take a gigabyte.
+        try:
+            entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+        except OSError as error:
+            raise DataError(f"{folder} cannot be read: {error.strerror}.") from error
+        for entry in entries:
+            if _hidden(entry.name):
+                continue
+            yield Path(entry.path)
+            if entry.is_dir(follow_symlinks=False):
+                yield from self._walk(Path(entry.path))
 
 
 class Tar:
@@ -56,20 +82,14 @@ class Tar:
     def members(self) -> Iterator[Member]:
         """Yield the visible files in the order of the archive.
 
-        A content can be read only until the next member is asked for.
-
         Raises:
             DataError: a member's path leaves the archive, or is a link or device.
             CorruptDataError: the archive is damaged or incomplete.
         """
         try:
             with tarfile.open(self.path, "r:*") as archive:
-                for member in archive:
-                    name = self._checked(member)
-                    if member.isdir():
-                        self._folders.add(name)
-                    elif not _hidden(name):
-                        yield name, lambda member=member: self._read(archive, member)
+                for member, name in self._checked(archive, self.path):
+                    yield Member(name, member.size, lambda m=member: self._read(archive, m))
                 # tarfile stops at the end mark of the tar; the checksum of the
                 # compressed stream comes after it.
                 while archive.fileobj.read(_BLOCK):
@@ -77,28 +97,59 @@ class Tar:
         except _DAMAGE as error:
             raise self._damaged(error) from error
 
+    def tars(self) -> Iterator[tuple[PurePosixPath, Iterator[Member]]]:
+        """Yield the name and the files of each tar that lies inside this one.
+
+        Raises:
+            DataError, CorruptDataError: as `members`, of this tar or of one inside.
+        """
+        try:
+            with tarfile.open(self.path, "r:") as archive:
+                for member, name in self._checked(archive, self.path):
+                    yield name, self._inside(archive.extractfile(member), name)
+        except _DAMAGE as error:
+            raise self._damaged(error) from error
+
     def folders(self) -> Iterator[PurePosixPath]:
         """Yield the folders met by the last pass of `members`."""
         yield from sorted(self._folders)
 
-    def sha256(self) -> str:
+    def sha256(self, progress: Progress) -> str:
         """Return the SHA-256 of the archive's bytes."""
-        with self.path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        digest = hashlib.sha256()
+        _digest(digest, self.path, 0, self.path.stat().st_size, progress)
+        return digest.hexdigest()
 
-    def _checked(self, member: tarfile.TarInfo) -> PurePosixPath:
-        name = PurePosixPath(member.name)
-        if name.is_absolute() or ".." in name.parts or "\\" in member.name:
-            raise DataError(
-                f"{self.path}: the member {member.name!r} leads out of the archive. "
-                "Such an archive is not read; pack the folder again with `tar -cf`."
-            )
-        if not (member.isfile() or member.isdir()):
-            raise DataError(
-                f"{self.path}: the member {member.name!r} is a link or a device. "
-                "Only files and folders are read; pack it again with `tar --dereference -cf`."
-            )
-        return name
+    def _inside(self, file: IO[bytes], tar: PurePosixPath) -> Iterator[Member]:
+        try:
+            with tarfile.open(fileobj=file, mode="r:") as inner:
+                for member, name in self._checked(inner, f"{self.path}: {tar}"):
+                    yield Member(name, member.size, lambda m=member: self._read(inner, m))
+        except _DAMAGE as error:
+            raise self._damaged(f"{tar}: {error}") from error
+
+    def _checked(
+        self, archive: tarfile.TarFile, place: object
+    ) -> Iterator[tuple[tarfile.TarInfo, PurePosixPath]]:
+        """Yield the visible files, after a look at every member."""
+        while (member := archive.next()) is not None:
+            # tarfile remembers every member, a kilobyte each.
+            archive.members.clear()
+            name = PurePosixPath(member.name)
+            if name.is_absolute() or ".." in name.parts or "\\" in member.name:
+                raise DataError(
+                    f"{place}: the member {member.name!r} leads out of the archive. "
+                    "Such an archive is not read; pack the folder again with `tar -cf`."
+                )
+            if not (member.isfile() or member.isdir()):
+                raise DataError(
+                    f"{place}: the member {member.name!r} is a link or a device. "
+                    "Only files and folders are read; pack it again with `tar --dereference -cf`."
+                )
+            if member.isdir():
+                self._folders.add(name)
+            elif not any(map(_hidden, name.parts)):
+                yield member, name
 
     def _read(self, archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
         try:
@@ -138,6 +189,29 @@ def open_container(path: Path) -> Folder | Tar:
         raise DataError(f"The source {path} is neither a folder nor a tar.{hint}") from error
 
 
+def digest_files(files: Iterable[tuple[str, Path]], progress: Progress) -> str:
+    """Return the SHA-256 of the names, lengths and contents of `files`, in their order."""
+    files = [(name, path, path.stat().st_size) for name, path in files]
+    total = sum(size for _, _, size in files)
+    digest, done = hashlib.sha256(), 0
+    for name, path, size in files:
+        digest.update(f"{name}\0{size}\0".encode())
+        _digest(digest, path, done, total, progress)
+        done += size
+    return digest.hexdigest()
+
+
+def _digest(digest, path: Path, done: int, total: int, progress: Progress) -> None:
+    try:
+        with path.open("rb") as file:
+            while block := file.read(_BLOCK):
+                digest.update(block)
+                done += len(block)
+                progress(done >> 20, total >> 20, "taking the fingerprint of the source, in MiB")
+    except OSError as error:
+        raise DataError(f"The source {path} cannot be read: {error.strerror}.") from error
+
+
 def _first_bytes(path: Path) -> bytes | None:
     """Return the beginning of a file, or None for a folder."""
     try:
@@ -149,6 +223,6 @@ def _first_bytes(path: Path) -> bytes | None:
         raise DataError(f"The source {path} cannot be read: {error.strerror}.") from error
 
 
-def _hidden(name: PurePosixPath) -> bool:
+def _hidden(part: str) -> bool:
     # .DS_Store, ._airplane.png and the like, which file managers leave behind.
-    return any(part.startswith(".") or part == "__MACOSX" for part in name.parts)
+    return part.startswith(".") or part == "__MACOSX"

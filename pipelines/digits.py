@@ -6,12 +6,13 @@ import numpy as np
 
 from bnkeras.errors import MissingDependencyError
 from bnkeras.pipelines.raw import RawSplit
+from bnkeras.pipelines.sources import PixelSource
 
 _EVERY = 5
 
 
-def read_digits() -> tuple[dict[str, RawSplit], str]:
-    """Return the splits of `sklearn.datasets.load_digits` and the SHA-256 of its arrays.
+def digits_source() -> PixelSource:
+    """Return `sklearn.datasets.load_digits` in two splits, known by the SHA-256 of its arrays.
 
     An image is 8×8 values v from 0 to 16; a pixel is round(v · 255 / 16), halves to
     the even neighbour. The images are put in the order of their class, and within a
@@ -37,4 +38,6 @@ def read_digits() -> tuple[dict[str, RawSplit], str]:
         split = "train" if position % _EVERY else "test"
         splits[split].add(f"{labels[index]}/{index:04d}", images[index], int(labels[index]))
     digest = hashlib.sha256(images.tobytes() + labels.astype("<i8").tobytes())
-    return splits, digest.hexdigest()
+    return PixelSource(
+        "scikit-learn's load_digits", "package", digest.hexdigest(), lambda spec, progress: splits
+    )

@@ -30,13 +30,25 @@ def download(spec: DatasetSpec, folder: Path, progress: Progress) -> Path:
         _check_reachable(spec, folder)
         progress(0, None, f"downloading {known.bytes / 1e6:,.0f} MB from {known.url}")
     path = _fetch(spec, folder)
-    if Tar(path).sha256() != known.sha256:
+    if Tar(path).sha256(progress) != known.sha256:
         path.unlink()
         raise CorruptDataError(
             f"The file downloaded from {known.url} was damaged since, and is deleted. "
             f"Run the same command again."
         )
     return path
+
+
+def ask(url: str) -> None:
+    """Ask a host whether it has `url`, through the proxies of the environment, as TFDS goes.
+
+    Raises:
+        urllib.error.HTTPError: it answers no.
+        OSError: it does not answer within some seconds.
+    """
+    request = urllib.request.Request(url, method="HEAD")
+    # Not `urlopen`: it keeps the proxies of its first call in the process.
+    urllib.request.build_opener().open(request, timeout=_PATIENCE).close()
 
 
 def _fetch(spec: DatasetSpec, folder: Path) -> Path:
@@ -67,13 +79,10 @@ def _fetch(spec: DatasetSpec, folder: Path) -> Path:
 
 
 def _check_reachable(spec: DatasetSpec, folder: Path) -> None:
-    # TFDS itself retries for 204 seconds before it gives up. urllib, as TFDS, goes
-    # through the proxies of the environment.
+    # TFDS itself retries for 204 seconds before it gives up.
     url = spec.download.url
     try:
-        request = urllib.request.Request(url, method="HEAD")
-        # Not `urlopen`: it keeps the proxies of its first call in the process.
-        urllib.request.build_opener().open(request, timeout=_PATIENCE).close()
+        ask(url)
     except urllib.error.HTTPError as error:
         raise DataError(
             f"{spec.name} cannot be downloaded: {url} answers {error.code} {error.reason}."

@@ -4,16 +4,20 @@ Nothing here needs TensorFlow.
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bnkeras.errors import CorruptDataError, DataError
 from bnkeras.pipelines.directory import data_directory
-from bnkeras.pipelines.registry import DatasetSpec, get_spec
+from bnkeras.pipelines.registry import DATASETS, FAMILIES, DatasetSpec, get_spec
 
 # Raise it when the same source would be written as other records.
 FORMAT_VERSION = "1.0.0"
 ID_LENGTH = 16
+# The source of what TFDS downloads and prepares itself.
+TFDS = "TensorFlow Datasets"
+# Every dataset has the first two; the third, where a folder brings one, is for the user's own use.
+SPLITS = ("train", "test", "validation")
 
 
 @dataclass(frozen=True)
@@ -21,7 +25,7 @@ class Prepared:
     """A dataset that lies ready as TFRecords.
 
     Attributes:
-        spec: what it is.
+        spec: what it is; of a dataset of a family, with all that preparing it has shown.
         path: the folder of its records, `DATA_DIR/NAME/FINGERPRINT/VERSION`.
         fingerprint: the first 16 hexadecimal digits of `sha256`.
         sha256: SHA-256 of the source.
@@ -29,6 +33,9 @@ class Prepared:
         kind: the kind of the source.
         shard_lengths: how many records each shard of each split holds.
         bytes: length of the shards together.
+        notes: what else there is to know: that it is a subset, or how it was split.
+        skipped: what was left out because it is corrupt, by name.
+        linked: where the records lie, if `path` only links to them.
     """
 
     spec: DatasetSpec
@@ -39,27 +46,35 @@ class Prepared:
     kind: str
     shard_lengths: dict[str, tuple[int, ...]]
     bytes: int
+    notes: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
+    linked: Path | None = None
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many images each split has."""
+        """How many records each split has."""
         return {split: sum(lengths) for split, lengths in self.shard_lengths.items()}
 
     @property
     def data_dir(self) -> Path:
         """The data directory that it lies in."""
-        return self.path.parents[2]
+        return _data_dir(self.spec, self.path)
 
     def shards(self, split: str) -> list[Path]:
         """Return the record files of `split` in order."""
-        return _shards(self.path, self.spec.name, split, len(self.shard_lengths[split]))
+        return _shards(self.path, self.spec, split, len(self.shard_lengths[split]))
 
     @property
     def remedy(self) -> str:
         """What to do when it is damaged."""
-        source = f"/path/to/{self.source}"
+        source, delete = f"/path/to/{self.source}", f"rm -r {self.path}"
+        if self.source == TFDS:
+            source = ""
+        if self.linked:
+            delete += f"  # links to {self.linked}, which TFDS has to prepare again before"
+            source = str(self.linked)
         return (
-            f"Delete that folder and prepare it again:\n  rm -r {self.path}\n  "
+            f"Delete that folder and prepare it again:\n  {delete}\n  "
             f"{prepare_command(self.spec, self.data_dir, source)}"
         )
 
@@ -74,8 +89,8 @@ class Damaged:
 
 
 def prepare_command(spec: DatasetSpec, data_dir: Path, source: str = "PATH") -> str:
-    """Return the command line that prepares `spec` in `data_dir`."""
-    option = "" if spec.auto else f" --source {source}"
+    """Return the command line that prepares `spec` in `data_dir`; no `source` for a download."""
+    option = "" if spec.auto or not source else f" --source {source}"
     where = "" if data_dir == data_directory() else f" --data-dir {data_dir}"
     return f"bnkeras data prepare {spec.name}{option}{where}"
 
@@ -86,7 +101,7 @@ def read_prepared(spec: DatasetSpec, path: Path) -> Prepared:
     Raises:
         CorruptDataError: a file is missing or its description cannot be read.
     """
-    remedy = f"Prepare it again:\n  {prepare_command(spec, path.parents[2])}"
+    remedy = f"Prepare it again:\n  {prepare_command(spec, _data_dir(spec, path))}"
     try:
         info = json.loads((path / "dataset_info.json").read_text("utf-8"))
         metadata = json.loads((path / "metadata.json").read_text("utf-8"))
@@ -95,12 +110,14 @@ def read_prepared(spec: DatasetSpec, path: Path) -> Prepared:
             split["name"]: tuple(int(length) for length in split["shardLengths"])
             for split in info["splits"]
         }
+        if spec.family:
+            spec = _learned(spec, path, metadata["content"], lengths)
         if set(lengths) != set(spec.splits):
             raise ValueError(f"splits {', '.join(lengths) or 'none'}")
         size = sum(
             shard.stat().st_size
             for split, shard_lengths in lengths.items()
-            for shard in _shards(path, spec.name, split, len(shard_lengths))
+            for shard in _shards(path, spec, split, len(shard_lengths))
         )
         return Prepared(
             spec=spec,
@@ -111,6 +128,9 @@ def read_prepared(spec: DatasetSpec, path: Path) -> Prepared:
             kind=metadata["kind"],
             shard_lengths=lengths,
             bytes=size,
+            notes=tuple(metadata.get("notes", ())),
+            skipped=tuple(metadata.get("skipped", ())),
+            linked=Path(metadata["records"]) if "records" in metadata else None,
         )
     except OSError as error:
         raise CorruptDataError(
@@ -124,21 +144,33 @@ def read_prepared(spec: DatasetSpec, path: Path) -> Prepared:
 
 
 def list_prepared(
-    dataset: str | DatasetSpec, data_dir: Path | str | None = None
+    dataset: str | DatasetSpec | None = None, data_dir: Path | str | None = None
 ) -> list[Prepared | Damaged]:
-    """Return every preparation of a dataset, the damaged ones included.
+    """Return every preparation of a dataset, or of all, the damaged ones included.
 
     Raises:
         DataError: no dataset has this name.
     """
-    spec = get_spec(dataset)
+    root = data_directory(data_dir)
+    names = [dataset] if dataset else [*DATASETS, *_members(root)]
     found: list[Prepared | Damaged] = []
-    for path in sorted((data_directory(data_dir) / spec.name).glob(f"*/{FORMAT_VERSION}")):
-        try:
-            found.append(read_prepared(spec, path))
-        except CorruptDataError as error:
-            found.append(Damaged(spec, path, str(error)))
+    for spec in map(get_spec, names):
+        for path in sorted((root / spec.name).glob(f"*/{FORMAT_VERSION}")):
+            try:
+                found.append(read_prepared(spec, path))
+            except CorruptDataError as error:
+                found.append(Damaged(spec, path, str(error)))
     return found
+
+
+def _members(root: Path) -> list[str]:
+    """Return the names of the datasets of families that something is prepared of."""
+    found = {
+        path.relative_to(root).parents[1].as_posix()
+        for family in FAMILIES
+        for path in root.glob(f"{family}/*/*/{FORMAT_VERSION}")
+    }
+    return sorted(found)
 
 
 def find(
@@ -170,10 +202,11 @@ def find(
     # meant is not for us to guess.
     matching = [one for one in found if _has_fingerprint(one, fingerprint or "")]
     if not found:
+        downloaded = spec.download or spec.family == "tfds"
         raise DataError(
             f"{spec.name} is not prepared in {root}. Prepare it with\n"
             f"  {prepare_command(spec, root)}\n"
-            f"{'(without --source it is downloaded), ' if spec.download else ''}"
+            f"{'(without --source it is downloaded), ' if downloaded else ''}"
             "or give the directory that it lies in: --data-dir DIR, or the environment "
             "variable BNKERAS_DATA_DIR."
         )
@@ -190,6 +223,26 @@ def find(
     if isinstance(matching[0], Damaged):
         raise CorruptDataError(matching[0].message)
     return matching[0]
+
+
+def _learned(
+    spec: DatasetSpec, path: Path, content: dict, lengths: dict[str, tuple[int, ...]]
+) -> DatasetSpec:
+    """Return `spec` with what preparing it has shown."""
+    shape = content["image_shape"]
+    return replace(
+        spec,
+        class_names=tuple((path / "label.labels.txt").read_text("utf-8").splitlines()),
+        splits={name: sum(lengths[name]) for name in SPLITS if name in lengths},
+        kind=content["kind"],
+        image_shape=shape and tuple(shape),
+        mean=tuple(content["mean"]),
+        std=tuple(content["std"]),
+    )
+
+
+def _data_dir(spec: DatasetSpec, path: Path) -> Path:
+    return path.parents[2 + spec.name.count("/")]
 
 
 def _has_fingerprint(one: Prepared | Damaged, start: str) -> bool:
@@ -210,5 +263,6 @@ def _listed(found: list[Prepared | Damaged]) -> str:
     )
 
 
-def _shards(path: Path, name: str, split: str, count: int) -> list[Path]:
+def _shards(path: Path, spec: DatasetSpec, split: str, count: int) -> list[Path]:
+    name = spec.name.rpartition("/")[2]
     return [path / f"{name}-{split}.tfrecord-{index:05d}-of-{count:05d}" for index in range(count)]

@@ -4,13 +4,22 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 
 from bnkeras.errors import BnkerasError, CorruptDataError, DataError
 from bnkeras.pipelines.directory import data_directory
-from bnkeras.pipelines.prepared import FORMAT_VERSION, ID_LENGTH, Prepared, read_prepared
-from bnkeras.pipelines.raw import Progress, check_counts
+from bnkeras.pipelines.prepared import (
+    FORMAT_VERSION,
+    ID_LENGTH,
+    TFDS,
+    Prepared,
+    prepare_command,
+    read_prepared,
+)
+from bnkeras.pipelines.raw import Progress, Source
+from bnkeras.pipelines.record_index import load_offsets
 from bnkeras.pipelines.registry import DatasetSpec, get_spec
 
 
@@ -19,22 +28,25 @@ def prepare(
     source: Path | str | None = None,
     data_dir: Path | str | None = None,
     progress: Progress | None = None,
+    skip_corrupt: bool = False,
 ) -> Prepared:
-    """Write a dataset as TFRecords and return it; at once if that was done before.
+    """Write a dataset as TFRecords and return it; if that was done before, without writing.
 
     Whatever an earlier process left half-written is removed first. A preparation that
     lacks one of its files is written anew.
 
     Args:
         dataset: name or specification.
-        source: an archive, tar or folder (see `sources.KINDS`); None downloads the
-            dataset, or takes it from an installed package.
+        source: what to prepare it from, see `bnkeras data prepare --help`; None downloads
+            the dataset, or takes it from an installed package.
         data_dir: see `data_directory`.
         progress: called as `progress(done, total, what)`; nothing is printed.
+        skip_corrupt: leave out images or rows that are corrupt; `Prepared.skipped` names
+            them.
 
     Raises:
         DataError: the source is missing, incomplete or not what it should be.
-        CorruptDataError: the source is damaged.
+        CorruptDataError: the source, or something in it, is damaged.
         MissingDependencyError: the package that holds the dataset is not installed.
 
     >>> prepare("digits", data_dir="data").counts                       # doctest: +SKIP
@@ -44,60 +56,102 @@ def prepare(
     progress = progress or (lambda done, total, what: None)
     if spec.auto and source is not None:
         raise DataError(f"{spec.name} takes no source, it comes with an installed package.")
+    if skip_corrupt and spec.balanced:
+        raise DataError(
+            f"Of {spec.name} no image can be left out, its number of images is fixed; received "
+            "--skip-corrupt. Get an undamaged source and prepare it without that option."
+        )
     # Before anything is created: a mistyped path leaves no trace.
-    path = None if source is None else Path(source).expanduser().absolute()
-    if path is not None and not (path.is_file() or path.is_dir()):
-        what = "is neither a file nor a folder" if path.exists() else "does not exist"
-        raise DataError(f"The source {path} {what}.")
+    path = None if source is None else _existing(source)
+    if path is None:
+        _check_obtainable(spec, root)
     with _locked(root / spec.name, progress) as home:
         _sweep(home)
-        if spec.auto:
-            return _prepare_package(spec, home, progress)
-        if path is None:
+        if path is None and spec.download:
             if ready := _ready(spec, home, spec.download.sha256):
                 return ready
             from bnkeras.pipelines.download import download
 
-            path = download(spec, home / "downloads", progress)
-            return _prepare_source(spec, path, spec.download.filename, home, progress)
-        return _prepare_source(spec, path, path.name, home, progress)
+            path, name = download(spec, home / "downloads", progress), spec.download.filename
+        else:
+            name = path.name if path else TFDS if spec.family == "tfds" else "scikit-learn"
+        recognised = _recognise(spec, path, home, progress)
+        if ready := _ready(spec, home, recognised.sha256):
+            return ready
+        description = {"sha256": recognised.sha256, "source": name, "kind": recognised.kind}
+        return _write(spec, recognised, description, home, progress, skip_corrupt)
 
 
-def _prepare_package(spec: DatasetSpec, home: Path, progress: Progress) -> Prepared:
-    from bnkeras.pipelines.digits import read_digits
-
-    splits, sha256 = read_digits()
-    if ready := _ready(spec, home, sha256):
-        return ready
-    check_counts(splits, spec, "scikit-learn's load_digits")
-    description = {"sha256": sha256, "source": "scikit-learn", "kind": "package"}
-    return _write(spec, splits, description, home, progress)
+def _existing(source: Path | str) -> Path:
+    path = Path(source).expanduser().absolute()
+    if not (path.is_file() or path.is_dir()):
+        what = "is neither a file nor a folder" if path.exists() else "does not exist"
+        raise DataError(f"The source {path} {what}.")
+    return path
 
 
-def _prepare_source(
-    spec: DatasetSpec, path: Path, name: str, home: Path, progress: Progress
-) -> Prepared:
-    from bnkeras.pipelines.sources import recognise
+def _check_obtainable(spec: DatasetSpec, root: Path) -> None:
+    """Raise a DataError if `spec` cannot be prepared without a source."""
+    if spec.auto or spec.download:
+        return
+    if spec.family == "tfds":
+        from bnkeras.pipelines.tfds_source import check_known
 
-    source = recognise(path, progress)
-    if ready := _ready(spec, home, source.sha256):
-        return ready
-    splits = source.read(spec, progress)
-    description = {"sha256": source.sha256, "source": name, "kind": source.kind}
-    return _write(spec, splits, description, home, progress)
+        check_known(spec)
+        return
+    if spec.name == "imagenet":
+        from bnkeras.pipelines.imagenet import KINDS
+
+        reason = "image-net.org gives it only to registered users"
+    elif spec.family == "folder":
+        from bnkeras.pipelines.class_folders import KINDS
+
+        reason = "it is made of images of your own"
+    else:
+        from bnkeras.pipelines.tweets import KINDS
+
+        reason = "the one address that TFDS knows answers 404 since 2024"
+    kinds = "".join(f"\n  - {kind}" for kind in KINDS)
+    raise DataError(
+        f"{spec.name} cannot be downloaded, {reason}. Give what you have:\n"
+        f"  {prepare_command(spec, root)}\nwhere PATH is{kinds}"
+    )
+
+
+def _recognise(spec: DatasetSpec, path: Path | None, home: Path, progress: Progress) -> Source:
+    """Return the source of `spec` at `path`, or the package that holds it."""
+    if spec.auto:
+        from bnkeras.pipelines.digits import digits_source
+
+        return digits_source()
+    if spec.family == "tfds":
+        from bnkeras.pipelines.tfds_source import recognise_tfds
+
+        return recognise_tfds(spec, path, home / "downloads", progress)
+    if spec.family == "folder":
+        from bnkeras.pipelines.class_folders import recognise
+    elif spec.name == "imagenet":
+        from bnkeras.pipelines.imagenet import recognise
+    elif spec.kind == "texts":
+        from bnkeras.pipelines.tweets import recognise
+    else:
+        from bnkeras.pipelines.sources import recognise
+    return recognise(path, progress)
 
 
 def _write(
-    spec: DatasetSpec, splits: dict, description: dict[str, str], home: Path, progress: Progress
+    spec: DatasetSpec,
+    source: Source,
+    description: dict[str, Any],
+    home: Path,
+    progress: Progress,
+    skip_corrupt: bool,
 ) -> Prepared:
-    # TensorFlow starts here and not before a bad source was refused.
-    from bnkeras.pipelines.builder import write_records
-
-    path = _folder(home, description["sha256"])
+    path = _folder(home, source.sha256)
     # `_ready` found it damaged, and TFDS would take the folder's existence for success.
     shutil.rmtree(path, ignore_errors=True)
     try:
-        write_records(spec, splits, description, home.parent, progress)
+        source.write(spec, description, home.parent, progress, skip_corrupt)
     except (OSError, RuntimeError) as error:  # TFDS wraps TensorFlow's errors in the latter
         raise BnkerasError(
             f"The records of {spec.name} cannot be written to {home}: {error}\nMake room, or "
@@ -105,9 +159,12 @@ def _write(
         ) from error
     finally:
         _sweep(home)
-    total = sum(spec.splits.values())
+    prepared = read_prepared(spec, path)
+    if prepared.spec.kind == "jpegs":
+        load_offsets(prepared)  # so that the index is there from the start
+    total = sum(prepared.counts.values())
     progress(total, total, "done")
-    return read_prepared(spec, path)
+    return prepared
 
 
 def _ready(spec: DatasetSpec, home: Path, sha256: str) -> Prepared | None:
@@ -146,8 +203,9 @@ def _locked(home: Path, progress: Progress) -> Iterator[Path]:
 
 def _sweep(home: Path) -> None:
     """Remove what is half-written; the caller holds the lock, so no other is at work."""
-    for leftover in (*home.glob("*/incomplete.*"), *home.glob("downloads/**/*.tmp.*")):
+    partial = ("*/incomplete.*", "downloads/**/incomplete.*", "downloads/**/*.tmp.*")
+    for leftover in [path for pattern in partial for path in home.glob(pattern)]:
         if leftover.is_dir():
-            shutil.rmtree(leftover)
+            shutil.rmtree(leftover, ignore_errors=True)  # it may lie in one just removed
         else:
             leftover.unlink(missing_ok=True)

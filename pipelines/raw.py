@@ -1,7 +1,9 @@
-"""A split as read from a source, and the checks that every source must pass."""
+"""What a source is, the images read from one, and the counts that it must have."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -10,6 +12,28 @@ from bnkeras.pipelines.registry import DatasetSpec
 
 # (done, total or None when unknown, what is being done)
 Progress = Callable[[int, int | None, str], None]
+
+
+class Source(Protocol):
+    """What a dataset is prepared from, recognised and not yet read.
+
+    Attributes:
+        kind: what it is, for people.
+        sha256: the same for the same content.
+    """
+
+    kind: str
+    sha256: str
+
+    def write(
+        self,
+        spec: DatasetSpec,
+        description: Mapping[str, Any],
+        data_dir: Path,
+        progress: Progress,
+        skip_corrupt: bool,
+    ) -> None:
+        """Write the records of `spec` below `data_dir`, with `description` beside them."""
 
 
 @dataclass
@@ -33,8 +57,40 @@ class RawSplit:
         self.labels.append(label)
 
 
+@dataclass(frozen=True)
+class EncodedImage:
+    """An image file as it came.
+
+    Attributes:
+        key: its class and name, unique in its split, the same wherever the source lies.
+        content: its bytes.
+        label: its class.
+        place: where it was read from, for messages.
+    """
+
+    key: str
+    content: bytes
+    label: int
+    place: str
+
+
+@dataclass(frozen=True)
+class ImageFiles:
+    """The image files of a split, which can be read any number of times.
+
+    Attributes:
+        read: returns them, one after another.
+        count: how many there are.
+        bytes: their length together, about.
+    """
+
+    read: Callable[[], Iterator[EncodedImage]]
+    count: int
+    bytes: int
+
+
 def check_counts(splits: Mapping[str, RawSplit], spec: DatasetSpec, source: object) -> None:
-    """Compare the counts with those of `spec`.
+    """Compare the counts with those of `spec`, which are known.
 
     Raises:
         DataError: a split has another number of images than expected, or, where the

@@ -2,15 +2,16 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from bnkeras.errors import CorruptDataError, DataError
 from bnkeras.pipelines.prepared import Prepared
+from bnkeras.pipelines.shards import read_shard
 
-_BATCH = 1024
+_FEATURES = {"image": "string", "label": "int64"}
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Split:
 
 
 @dataclass(frozen=True)
-class _Part:
+class Part:
     """Records `skip` to `skip + take` of the shard at `path`."""
 
     path: Path
@@ -59,7 +60,12 @@ def load_split(prepared: Prepared, split: str) -> Split:
     >>> load_split(find("cifar10"), "train[90%:]").images.shape         # doctest: +SKIP
     (5000, 32, 32, 3)
     """
-    parts = _parts(prepared, split)
+    if prepared.spec.kind != "pixels":
+        raise DataError(
+            f"The images of {prepared.spec.name} do not have one small size, for which "
+            "`load_split` is; read them with `load_encoded`."
+        )
+    parts = split_parts(prepared, split)
     total = sum(part.take for part in parts)
     images = np.empty((total, *prepared.spec.image_shape), np.uint8)
     labels = np.empty(total, np.int32)
@@ -71,73 +77,58 @@ def load_split(prepared: Prepared, split: str) -> Split:
     return Split(images, labels, prepared.spec.class_names)
 
 
-def _parts(prepared: Prepared, split: str) -> list[_Part]:
+def split_parts(prepared: Prepared, split: str) -> list[Part]:
+    """Return the parts of shards that a split, or a slice of one, consists of.
+
+    Raises:
+        DataError: no such split, or an empty slice.
+    """
     try:
         info = tfds.builder_from_directory(prepared.path).info
-        instructions = info.splits[split].file_instructions
+        parts = parts_of(info.splits[split])
     except (ValueError, KeyError, AssertionError) as error:
         raise DataError(
             f"There is no split {split!r} of {prepared.spec.name}. Splits are "
             f"{', '.join(prepared.counts)}, or slices of them such as 'train[:90%]' and "
             f"'train[45000:]'."
         ) from error
-    parts = []
-    for one in instructions:
-        take = one.examples_in_shard - one.skip if one.take == -1 else one.take
-        if take:
-            parts.append(_Part(Path(one.filename), one.skip, take))
     if not parts:
         raise DataError(
             f"The split {split!r} of {prepared.spec.name} is empty; it has "
-            + ", ".join(f"{count:,} images in {name}" for name, count in prepared.counts.items())
+            + ", ".join(f"{count:,} records in {name}" for name, count in prepared.counts.items())
             + "."
         )
     return parts
 
 
-def _read_part(part: _Part, images: np.ndarray, labels: np.ndarray, prepared: Prepared) -> None:
-    """Fill `images` and `labels` from one shard.
+def parts_of(split: Any) -> list[Part]:
+    """Return the parts of shards that a split of TFDS consists of."""
+    parts = []
+    for one in split.file_instructions:
+        take = one.examples_in_shard - one.skip if one.take == -1 else one.take
+        if take:
+            parts.append(Part(Path(one.filename), one.skip, take))
+    return parts
 
-    One shard at a time, because TensorFlow's errors name no file. Records are parsed
-    a batch at once: TFDS' own decoding parses one by one and is ten times slower.
-    """
-    features = {
-        "image": tf.io.FixedLenFeature([], tf.string),
-        "label": tf.io.FixedLenFeature([], tf.int64),
-    }
 
-    @tf.autograph.experimental.do_not_convert
-    def parse(records: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        example = tf.io.parse_example(records, features)
-        return tf.io.decode_raw(example["image"], tf.uint8), example["label"]
-
-    records = tf.data.TFRecordDataset(str(part.path)).skip(part.skip).take(part.take)
+def _read_part(part: Part, images: np.ndarray, labels: np.ndarray, prepared: Prepared) -> None:
+    """Fill `images` and `labels` from one shard."""
     done = 0
-    try:
-        for pixels, values in records.batch(_BATCH).map(parse, tf.data.AUTOTUNE).prefetch(2):
-            end = done + len(values)
-            images[done:end] = pixels.numpy().reshape(-1, *images.shape[1:])
-            labels[done:end] = values.numpy()
-            done = end
-    except tf.errors.PermissionDeniedError as error:
-        raise DataError(f"The shard {part.path} cannot be read: permission denied.") from error
-    except (tf.errors.OpError, ValueError) as error:
-        raise CorruptDataError(
-            f"The shard {part.path} is damaged ({_reason(error)}). {prepared.remedy}"
-        ) from error
-    if done != part.take:
-        raise CorruptDataError(
-            f"The shard {part.path} has lost its end: {part.skip + done:,} records are left "
-            f"of at least {part.skip + part.take:,}. {prepared.remedy}"
-        )
+    for batch in read_shard(
+        part.path, _FEATURES, skip=part.skip, take=part.take, remedy=prepared.remedy
+    ):
+        end = done + len(batch["label"])
+        pixels = np.frombuffer(b"".join(batch["image"]), np.uint8)
+        try:
+            images[done:end] = pixels.reshape(-1, *images.shape[1:])
+        except ValueError as error:
+            raise CorruptDataError(
+                f"The shard {part.path} is damaged ({error}). {prepared.remedy}"
+            ) from error
+        labels[done:end] = batch["label"]
+        done = end
     if not 0 <= labels.min() <= labels.max() < len(prepared.spec.class_names):
         raise CorruptDataError(
             f"The shard {part.path} is damaged: a label is {labels.max()}, and there are "
             f"{len(prepared.spec.class_names)} classes. {prepared.remedy}"
         )
-
-
-def _reason(error: Exception) -> str:
-    # TensorFlow's messages begin and go on with the graph node, which is of no use here.
-    message = getattr(error, "message", str(error)).splitlines()[0]
-    return message.rpartition("}} ")[2].partition(" [")[0]

@@ -1,12 +1,14 @@
-"""What a dataset is prepared from: recognised by its content, identified by its fingerprint."""
+"""What CIFAR-10 is prepared from: recognised by its content, identified by its fingerprint."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from bnkeras.errors import DataError
 from bnkeras.pipelines.batch_files import BINARY_FILES, PYTHON_FILES, read_batch_files
 from bnkeras.pipelines.containers import Folder, Tar, open_container
-from bnkeras.pipelines.image_tree import is_tree_file, read_image_tree
+from bnkeras.pipelines.image_tree import ImageTree, read_image_tree
 from bnkeras.pipelines.raw import Progress, RawSplit, check_counts
 from bnkeras.pipelines.registry import DatasetSpec
 
@@ -18,35 +20,44 @@ KINDS = (
 
 
 @dataclass(frozen=True)
-class Source:
-    """A source that was recognised.
+class PixelSource:
+    """A source of images that are held in memory before they are written.
 
     Attributes:
-        container: its files.
-        kind: what it is: `"python batches"`, `"binary batches"` or `"image tree"`.
+        place: what it is called in messages.
+        kind: what it is: `"python batches"`, `"binary batches"`, `"image tree"`, `"package"`.
         sha256: of an archive's bytes, or of a folder's names and contents.
+        read: returns the splits.
     """
 
-    container: Folder | Tar
+    place: str
     kind: str
     sha256: str
+    read: Callable[[DatasetSpec, Progress], dict[str, RawSplit]]
 
-    def read(self, spec: DatasetSpec, progress: Progress) -> dict[str, RawSplit]:
-        """Return the splits in memory, checked against `spec`.
+    def write(
+        self,
+        spec: DatasetSpec,
+        description: Mapping[str, Any],
+        data_dir: Path,
+        progress: Progress,
+        skip_corrupt: bool,
+    ) -> None:
+        """Write the records of `spec`, whose counts leave nothing to skip.
 
         Raises:
             DataError: the content is not what `spec` says.
             CorruptDataError: a file is damaged.
         """
-        if self.kind == "image tree":
-            splits = read_image_tree(self.container, spec, progress)
-        else:
-            splits = read_batch_files(self.container, spec, progress)
-        check_counts(splits, spec, self.container.path)
-        return splits
+        splits = self.read(spec, progress)
+        check_counts(splits, spec, self.place)
+        # TensorFlow starts here and not before a bad source was refused.
+        from bnkeras.pipelines.builder import write_pixels
+
+        write_pixels(spec, splits, description, data_dir, progress)
 
 
-def recognise(path: Path, progress: Progress) -> Source:
+def recognise(path: Path, progress: Progress) -> PixelSource:
     """Return the source at `path`, its kind told by the first file that shows it.
 
     Raises:
@@ -59,16 +70,19 @@ def recognise(path: Path, progress: Progress) -> Source:
         raise DataError(
             f"Nothing in {path} looks like a source. Accepted are:\n  " + "\n  ".join(KINDS)
         )
-    progress(0, None, "taking the fingerprint of the source")
-    return Source(container, kind, container.sha256())
+    read = read_image_tree if kind == "image tree" else read_batch_files
+    return PixelSource(
+        str(path), kind, container.sha256(progress), lambda *arguments: read(container, *arguments)
+    )
 
 
 def _kind(container: Folder | Tar) -> str | None:
-    for path, _ in container.members():
+    tree = ImageTree(container)
+    for path, _, _ in container.members():
         if path.name in PYTHON_FILES:
             return "python batches"
         if path.name in BINARY_FILES:
             return "binary batches"
-        if is_tree_file(path):
+        if tree.is_file(path):
             return "image tree"
     return None

@@ -140,7 +140,7 @@ def test_images_are_not_written_into_the_graph():
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"batch_size": 44}, r"batch_size is 44 and the split has 43 images"),
+        ({"batch_size": 44}, r"batch_size is 44 and the split has 43 examples"),
         ({"batch_size": 0}, r"batch_size must be at least 1; received 0"),
         ({"first_step": 16}, r"first_step is 16; 3 epochs of 5 steps have steps 0 to 15"),
         ({"first_step": -1}, r"first_step is -1"),

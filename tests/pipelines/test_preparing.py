@@ -72,7 +72,7 @@ def test_a_second_time_nothing_is_written(tree, spec, tmp_path):
     second = prepare(spec, tree, tmp_path, lambda done, total, what: steps.append(what))
     assert second == first
     assert {path: path.stat().st_mtime_ns for path in first.path.iterdir()} == times
-    assert set(steps) == {"taking the fingerprint of the source"}
+    assert set(steps) == {"taking the fingerprint of the source, in MiB"}
 
 
 def test_progress_is_reported(tree, spec, tmp_path, capfd):

@@ -59,7 +59,7 @@ def test_unknown_split(prepared, name):
 
 
 def test_empty_slice(prepared):
-    with pytest.raises(DataError, match=r"'train\[60:\]' of cifar10 is empty; .*60 images in tr"):
+    with pytest.raises(DataError, match=r"'train\[60:\]' of cifar10 is empty; .*60 records in tr"):
         load_split(prepared, "train[60:]")
 
 
