@@ -14,24 +14,40 @@ Importing this package imports neither Keras nor TensorFlow; pydantic comes with
 first recipe that is loaded.
 """
 
-from typing import TYPE_CHECKING
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from bnkeras.recipe._parts import Entry, catalogue, models, names, regimes
 
 if TYPE_CHECKING:
+    from bnkeras.recipe._data import DEFAULT_IMAGE_SIZE, unused_settings
     from bnkeras.recipe._load import load
     from bnkeras.recipe._recipe import Recipe
+    from bnkeras.recipe._types import GIVEN
 
-__all__ = ["Entry", "Recipe", "catalogue", "load", "models", "names", "regimes"]
+__all__ = [
+    "DEFAULT_IMAGE_SIZE",
+    "GIVEN",
+    "Entry",
+    "Recipe",
+    "catalogue",
+    "load",
+    "models",
+    "names",
+    "regimes",
+    "unused_settings",
+]
+
+_NEEDS_PYDANTIC = {
+    "DEFAULT_IMAGE_SIZE": "_data",
+    "GIVEN": "_types",
+    "Recipe": "_recipe",
+    "load": "_load",
+    "unused_settings": "_data",
+}
 
 
-def __getattr__(name: str):
-    if name == "load":
-        from bnkeras.recipe._load import load
-
-        return load
-    if name == "Recipe":
-        from bnkeras.recipe._recipe import Recipe
-
-        return Recipe
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+def __getattr__(name: str) -> Any:
+    if name not in _NEEDS_PYDANTIC:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_NEEDS_PYDANTIC[name]}"), name)

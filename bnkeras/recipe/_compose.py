@@ -8,6 +8,7 @@ from bnkeras.errors import RecipeError, did_you_mean
 from bnkeras.recipe import _toml
 from bnkeras.recipe._draft import Draft
 from bnkeras.recipe._parts import (
+    has_regime,
     names,
     parent_of,
     part,
@@ -16,6 +17,8 @@ from bnkeras.recipe._parts import (
     regimes_of,
     splits,
 )
+
+_AND_MORE = ", and random<k> for every k"
 
 
 def is_path(reference: str | os.PathLike[str]) -> bool:
@@ -61,7 +64,7 @@ def compose(name: str, referrer: str = "") -> Draft:
     found = [
         (part("models", model), part("regimes", regime))
         for model, regime in splits(name)
-        if regime in regimes_of(model)
+        if has_regime(model, regime)
     ]
     if not found:
         raise RecipeError(referrer + _unknown(name))
@@ -85,7 +88,7 @@ def _unknown(name: str) -> str:
         choices = regimes_of(name)
         return (
             f"No recipe {name!r}: that is a model alone. Add a regime, such as "
-            f"{name}_{choices[0]}; it has {', '.join(choices)}."
+            f"{name}_{choices[0]}; it has {', '.join(choices)}{_AND_MORE}."
         )
     known = splits(name)
     if not known:
@@ -98,5 +101,5 @@ def _unknown(name: str) -> str:
         reason, hint = "", did_you_mean(name, [f"{model}_{choice}" for choice in choices])
     return (
         f"No recipe {name!r}: the model {model} has no regime {regime!r}{reason}. "
-        f"It has {', '.join(choices)}.{hint} {listing}"
+        f"It has {', '.join(choices)}{_AND_MORE}.{hint} {listing}"
     )

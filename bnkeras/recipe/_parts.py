@@ -14,8 +14,13 @@ import bnkeras.recipes
 from bnkeras.errors import RecipeError
 from bnkeras.recipe import _toml
 from bnkeras.recipe._draft import Draft
+from bnkeras.regimes.names import RandomRegime, random_regime
 
 ROOT = Path(bnkeras.recipes.__file__).parent
+
+# The part that all random-k regimes share, and those of them that are listed.
+_RANDOM = "_random"
+_LISTED = ("random2", "random2output")
 
 
 class Entry(NamedTuple):
@@ -27,7 +32,7 @@ class Entry(NamedTuple):
 
 
 def names() -> list[str]:
-    """Return the names of all shipped recipes, model by model."""
+    """Return the names of all listed recipes, model by model; see `catalogue`."""
     return [entry.name for entry in catalogue()]
 
 
@@ -42,7 +47,11 @@ def regimes() -> dict[str, str]:
 
 
 def catalogue() -> list[Entry]:
-    """Return every model with every regime that makes sense for it."""
+    """Return every model with every regime that makes sense for it.
+
+    Of the random-k regimes, of which there is one for every k, those of the papers' main
+    figure are listed; all of them load.
+    """
     return [
         Entry(f"{model}_{regime}", model, regime)
         for model in part_names("models")
@@ -63,14 +72,21 @@ def splits(name: str) -> list[tuple[str, str]]:
 
 
 def regimes_of(model: str) -> list[str]:
-    """Return the regimes that the model part does not exclude."""
+    """Return the listed regimes that the model part does not exclude."""
     excluded = part("models", model).get(("excludes",), {})
     return [regime for regime in part_names("regimes") if regime not in excluded]
 
 
+def has_regime(model: str, regime: str) -> bool:
+    """Return whether the model has the regime, listed or not."""
+    return regime in regimes_of(model) or random_regime(regime) is not None
+
+
 def part_names(kind: str) -> list[str]:
     """Return the parts of a folder without its bases, numbers in numerical order."""
-    found = (path.stem for path in (ROOT / kind).glob("*.toml") if path.stem[0] != "_")
+    found = [path.stem for path in (ROOT / kind).glob("*.toml") if path.stem[0] != "_"]
+    if kind == "regimes" and (ROOT / kind / f"{_RANDOM}.toml").exists():
+        found += _LISTED
     return sorted(found, key=lambda stem: [_ordinal(bit) for bit in re.split(r"(\d+)", stem)])
 
 
@@ -82,7 +98,8 @@ def part(kind: str, name: str) -> Draft:
     """
     chain: list[tuple[Path, dict[str, Any]]] = []
     referrer = ""
-    wanted: str | None = name
+    masked = random_regime(name) if kind == "regimes" else None
+    wanted: str | None = _RANDOM if masked else name
     while wanted is not None:
         path = ROOT / kind / f"{wanted}.toml"
         if path in [known for known, _ in chain]:
@@ -94,6 +111,9 @@ def part(kind: str, name: str) -> Draft:
     draft = Draft()
     for path, table in reversed(chain):
         draft.merge(table, f"file {path}")
+    if masked:
+        about = {"title": _random_title(masked)}
+        draft.merge({"about": about, "model": {"regime": name}}, f"regime {name}")
     return draft
 
 
@@ -115,6 +135,12 @@ def parent_of(table: dict[str, Any], path: Path) -> str | None:
 def refuse_circle(chain: list[Path]) -> None:
     """Raise the error of files that extend each other in a circle."""
     raise RecipeError("These extend each other in a circle: " + " → ".join(map(str, chain)) + ".")
+
+
+def _random_title(regime: RandomRegime) -> str:
+    weights = "random weight" if regime.k == 1 else "random weights"
+    where = ", spread over the layer" if regime.spread else ""
+    return f"{regime.k} {weights} per channel{where}{' and the output layer' * regime.output}"
 
 
 def _titles(kind: str) -> dict[str, str]:

@@ -4,16 +4,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from bnkeras.recipe._schema import (
-    About,
-    DataSettings,
-    Expected,
-    ModelSettings,
-    Section,
-    Settings,
-    StrategySettings,
-    TrainSettings,
-)
+from bnkeras.recipe._data import DataSettings
+from bnkeras.recipe._networks import ModelSettings
+from bnkeras.recipe._schema import About, Expected, Settings, StrategySettings, TrainSettings
+from bnkeras.recipe._section import Section
 from bnkeras.recipe._toml import literal
 
 

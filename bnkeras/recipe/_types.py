@@ -5,17 +5,15 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Annotated, Any
 
-from pydantic import (
-    AfterValidator,
-    Field,
-    GetCoreSchemaHandler,
-    PlainSerializer,
-    Strict,
-    WrapValidator,
-)
-from pydantic_core import CoreSchema, core_schema
+from pydantic import AfterValidator, Field, PlainSerializer, Strict, WrapValidator
 
-from bnkeras.models.resnet_sizes import blocks_per_group, stem_channels
+from bnkeras.models.resnet_sizes import blocks_per_group, imagenet_blocks, stem_channels
+from bnkeras.models.vgg_sizes import vgg_plan
+from bnkeras.pipelines import DATASETS, get_spec
+from bnkeras.regimes import REGIMES, check_regime
+
+# The dataset of a recipe whose data a program hands to `bnkeras.training.run`.
+GIVEN = "given"
 
 
 @dataclass(frozen=True)
@@ -25,53 +23,49 @@ class Rule:
     text: str
 
 
-@dataclass(frozen=True)
-class OneOf:
-    """A text out of `choices`, which are looked up when a value is validated."""
-
-    choices: Callable[[], Iterable[str]]
-
-    @property
-    def text(self) -> str:
-        """Return the rule in words."""
-        return one_of(self.choices())
-
-    def __get_pydantic_core_schema__(
-        self, source: Any, handler: GetCoreSchemaHandler
-    ) -> CoreSchema:
-        """Validate by the rule; its words are put together from the field's metadata."""
-
-        def check(value: str) -> str:
-            if value not in self.choices():
-                raise AssertionError
-            return value
-
-        return core_schema.no_info_after_validator_function(check, handler(source))
-
-
 def one_of(choices: Iterable[str]) -> str:
     """Return the rule for a value that is one of `choices`."""
     return "one of " + ", ".join(f'"{choice}"' for choice in choices)
 
 
-def _check_law(text: str) -> str:
+def _check_law(text: str) -> None:
     from bnkeras.seeding.laws import parse
 
-    # The recipe keeps the text. Our errors are ValueErrors, which pydantic collects.
     parse(text)
-    return text
 
 
-def _check_depth(depth: int) -> int:
-    blocks_per_group(depth)
-    return depth
+def _check_dataset(name: str) -> None:
+    if name != GIVEN:
+        get_spec(name)
 
 
-def _check_width(value: Any, handler: Callable[[Any], float]) -> float:
-    handler(value)
-    stem_channels(value)
-    # 1 stays 1: the network of width 1 is not another one than that of width 1.0.
-    return value
+def _ascending(values: tuple[float, float]) -> tuple[float, float]:
+    if values[0] > values[1]:
+        raise AssertionError
+    return values
+
+
+def _checked(check: Callable[[Any], object]) -> AfterValidator:
+    """Return a validator that keeps a value which `check` lets pass."""
+
+    def validate(value: Any) -> Any:
+        # Our errors are ValueErrors, which pydantic collects.
+        check(value)
+        return value
+
+    return AfterValidator(validate)
+
+
+def _width(base: int) -> WrapValidator:
+    """Return the validator of the width of a network whose stem has `base` channels."""
+
+    def validate(value: Any, handler: Callable[[Any], float]) -> float:
+        handler(value)
+        stem_channels(value, base)
+        # 1 stays 1: the network of width 1 is not another one than that of width 1.0.
+        return value
+
+    return WrapValidator(validate)
 
 
 def _increasing(values: tuple[int, ...]) -> tuple[int, ...]:
@@ -91,15 +85,22 @@ NotNegative = Annotated[float, Field(ge=0), Rule("a number ≥ 0")]
 Fraction = Annotated[float, Field(ge=0, lt=1), Rule("a number ≥ 0 and < 1")]
 Factor = Annotated[float, Field(gt=0, le=1), Rule("a number > 0 and ≤ 1")]
 Accuracy = Annotated[float, Field(ge=0, le=100), Rule("a percentage, 0 to 100")]
-Depth = Annotated[int, AfterValidator(_check_depth), Rule("an integer 6n + 2 with n ≥ 1")]
-Width = Annotated[
-    float,
-    Field(gt=0),
-    WrapValidator(_check_width),
-    PlainSerializer(lambda value: value),
-    Rule("a number > 0"),
+CifarDepth = Annotated[int, _checked(blocks_per_group), Rule("an integer 6n + 2 with n ≥ 1")]
+ImagenetDepth = Annotated[int, _checked(imagenet_blocks), Rule("18, 34, 50, 101 or 200")]
+VggDepth = Annotated[int, _checked(vgg_plan), Rule("11, 13, 16 or 19")]
+Regime = Annotated[
+    str, AfterValidator(check_regime), Rule(f'{one_of(REGIMES)}, or random<k> such as "random2"')
 ]
-Law = Annotated[str, AfterValidator(_check_law), Rule("an initialisation law in quotes")]
+Dataset = Annotated[
+    str,
+    _checked(_check_dataset),
+    Rule(f'{one_of(DATASETS)}, "folder/NAME", "tfds/NAME" or "{GIVEN}"'),
+]
+_AS_WRITTEN = PlainSerializer(lambda value: value)
+_A_WIDTH = Rule("a number > 0")
+CifarWidth = Annotated[float, Field(gt=0), _width(16), _AS_WRITTEN, _A_WIDTH]
+Width = Annotated[float, Field(gt=0), _width(64), _AS_WRITTEN, _A_WIDTH]
+Law = Annotated[str, _checked(_check_law), Rule("an initialisation law in quotes")]
 # TOML has lists; tuples are what is hashable and can't change.
 Units = Annotated[
     tuple[Count, ...],
@@ -111,6 +112,18 @@ Shape = Annotated[
     tuple[Count, Count, Count],
     Strict(False),
     Rule("a list [height, width, channels] of integers ≥ 1"),
+]
+CropScale = Annotated[
+    tuple[Factor, Factor],
+    Strict(False),
+    AfterValidator(_ascending),
+    Rule("a list of two numbers > 0 and ≤ 1, the smaller first"),
+]
+CropAspect = Annotated[
+    tuple[Positive, Positive],
+    Strict(False),
+    AfterValidator(_ascending),
+    Rule("a list of two numbers > 0, the smaller first"),
 ]
 Milestones = Annotated[
     tuple[Count, ...],

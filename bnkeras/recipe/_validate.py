@@ -8,12 +8,15 @@ from pydantic.fields import FieldInfo
 
 from bnkeras.errors import did_you_mean
 from bnkeras.pipelines import DATASETS
+from bnkeras.recipe._data import DATA, DEFAULT_IMAGE_SIZE, unused_settings
 from bnkeras.recipe._draft import Draft
 from bnkeras.recipe._faults import Fault, suggest
+from bnkeras.recipe._networks import NETWORKS
 from bnkeras.recipe._overrides import read_value
-from bnkeras.recipe._schema import NETWORKS, Document, Section, keys
+from bnkeras.recipe._schema import Document, keys
+from bnkeras.recipe._section import Section
 from bnkeras.recipe._toml import literal
-from bnkeras.recipe._types import OneOf, Rule, one_of
+from bnkeras.recipe._types import GIVEN, Rule, one_of
 from bnkeras.regimes import REGIMES
 
 
@@ -44,14 +47,11 @@ def _translate(details: Any, draft: Draft) -> Fault:
     location, kind = details["loc"], details["type"]
     place = _locate(location)
     path, field = place.path, place.field
-    if kind.startswith("union_tag"):
+    if kind.startswith("union_tag"):  # of the networks; every dataset has a tag
         path, field = (*path, "network"), None
     if kind == "extra_forbidden":
         return _unknown(place, draft)
     key, value, origin = ".".join(path), draft.get(path), draft.origin(path)
-    if "[key]" in location:
-        hint = did_you_mean(path[-1], REGIMES)
-        return Fault(key, f"is not a regime: {', '.join(REGIMES)}.{hint}", origin)
     if kind == "value_error":
         return Fault(key, str(details["ctx"]["error"]), origin)
     rule, choices = _rule(field) if field else (one_of(NETWORKS), list(NETWORKS))
@@ -80,9 +80,10 @@ def _locate(location: tuple[int | str, ...]) -> _Place:
         field = fields.get(step)
         if field is None:
             break
-        if step == "model" and section is Document:
-            # Pydantic puts the name of the network between, which is no key.
-            inner: Any = NETWORKS.get(next(steps, ""))
+        if step in ("model", "data") and section is Document:
+            # Pydantic puts the tag of the union between, which is no key.
+            tag = next(steps, "")
+            inner: Any = (NETWORKS if step == "model" else DATA).get(tag)
         elif get_origin(field.annotation) is dict:
             inner = get_args(field.annotation)[1]
             if (key := next(steps, None)) is not None:
@@ -103,8 +104,6 @@ def _rule(field: FieldInfo) -> tuple[str, list[str]]:
     # In `Text | None` the metadata belong to a member of the union.
     members = [getattr(member, "__metadata__", ()) for member in get_args(field.annotation)]
     for metadata in chain(field.metadata, *members):
-        if isinstance(metadata, OneOf):
-            return metadata.text, list(metadata.choices())
         if isinstance(metadata, Rule):
             return metadata.text, []
     if get_origin(field.annotation) is Literal:
@@ -139,10 +138,12 @@ def _across(draft: Draft) -> list[Fault]:
     def fault(key: str, sentence: str) -> None:
         faults.append(Fault(key, sentence, draft.origin(tuple(key.split(".")))))
 
-    if draft.get(("train", "keep")) == "best" and draft.get(("data", "validation"), 0) == 0:
+    held_out = draft.get(("data", "validation"), 0)
+    given = draft.get(("data", "dataset")) == GIVEN  # with validation data of its own
+    if draft.get(("train", "keep")) == "best" and held_out == 0 and not given:
         fault(
             "train.keep",
-            'must be "last" without validation images, for "best" is the lowest validation loss; '
+            'must be "last" without validation examples, for "best" is the lowest validation loss; '
             'received "best" with data.validation = 0. Set data.validation to 10, say.',
         )
     regime = draft.get(("model", "regime"))
@@ -161,17 +162,34 @@ def _across(draft: Draft) -> list[Fault]:
 
 
 def _check_fit(draft: Draft, network: str, dataset: str, fault: Any) -> None:
-    """The network takes the dataset's images and tells its classes apart."""
+    """The network takes the dataset's examples and tells its classes apart."""
     if network not in NETWORKS or dataset not in DATASETS:
         return
     spec, fields = DATASETS[dataset], NETWORKS[network].model_fields
-    needed = {"input_shape": list(spec.image_shape), "classes": len(spec.class_names)}
+    shown = literal(dataset)
+    if (network == "tweet_lstm") != (spec.kind == "texts"):
+        choices = [name for name in NETWORKS if (name == "tweet_lstm") == (spec.kind == "texts")]
+        fault(
+            "model.network",
+            f"must be {one_of(choices)}, as data.dataset is {shown}; received {literal(network)}",
+        )
+        return
+    needed: dict[str, Any] = {"classes": len(spec.class_names)}
+    if spec.kind == "jpegs":
+        size = draft.get(("data", "image_size"), DEFAULT_IMAGE_SIZE)
+        needed["input_shape"] = [size, size, 3]
+    elif spec.kind == "pixels":
+        needed["input_shape"] = list(spec.image_shape)
     for key, need in needed.items():
+        if key not in fields:
+            continue
         value = draft.get(("model", key), fields[key].default)
         value = list(value) if isinstance(value, tuple) else value
         if type(value) is type(need) and value != need:
             fault(
                 f"model.{key}",
-                f"must be {literal(need)}, as data.dataset is {literal(dataset)}; "
-                f"received {literal(value)}",
+                f"must be {literal(need)}, as data.dataset is {shown}; received {literal(value)}",
             )
+    for key, why in unused_settings(spec.kind).items():
+        if value := draft.get(("data", key)):
+            fault(f"data.{key}", f"{why}, as those of {shown} are not; received {literal(value)}")

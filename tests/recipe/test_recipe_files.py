@@ -3,7 +3,8 @@
 import pytest
 
 from bnkeras import recipe
-from bnkeras.errors import RecipeError
+from bnkeras.errors import RecipeError, RegimeError
+from bnkeras.regimes import check_regime
 
 WHOLE = """
 [model]
@@ -163,18 +164,19 @@ def test_all_faults_of_a_file_at_once(write):
     lines = message(path).splitlines()
     assert lines[0] == f"The recipe {path} has 11 faults:"
     file = f"(file {path})"
+    with pytest.raises(RegimeError) as no_regime:
+        check_regime("bnoutptu")
     assert set(lines[1:]) == {
         f'  train.epochs: must be an integer ≥ 1; received "ten" {file}',
         "  train.learning_rte: is not a setting; received 0.1. "
         f"Did you mean 'train.learning_rate'? {file}",
         "  train.milestones: must be a list of epochs ≥ 1, each greater than the one before; "
         f"received [80, 40] {file}",
-        '  data.dataset: must be one of "cifar10", "digits"; received "cifar100". '
-        f"Did you mean 'cifar10'? {file}",
+        "  data.dataset: Unknown dataset 'cifar100'. Did you mean 'cifar10'? Known: cifar10, "
+        f"digits, imagenet, tweets, folder/NAME, tfds/NAME. {file}",
         f"  data.flip: must be true or false; received 1 {file}",
         f"  about.title: must be text that is not empty; received 3 {file}",
-        "  expected.bnoutptu: is not a regime: all, bnonly, bnoutput, output, bnshortcutoutput, "
-        f"shortcutoutput, frozenbn. Did you mean 'bnoutput'? {file}",
+        f"  expected.bnoutptu: {no_regime.value} {file}",
         "  expected.bnoutptu.accuracy: must be a percentage, 0 to 100; received 101 " + file,
         "  expected.bnoutptu.from: is missing; it must be text that is not empty",
         f"  sede: is not a setting; received 1. Did you mean 'seed'? {file}",
@@ -185,14 +187,15 @@ def test_all_faults_of_a_file_at_once(write):
 def test_what_is_missing_is_named(write):
     path = write("mine.toml", '[model]\nnetwork = "resnet_cifar"\n[data]\n')
     assert message(path).splitlines()[1:] == [
-        "  model.regime: is missing; it must be one of "
-        '"all", "bnonly", "bnoutput", "output", "bnshortcutoutput", "shortcutoutput", "frozenbn"',
+        '  model.regime: is missing; it must be one of "all", "bnonly", "bnoutput", "output", '
+        '"bnshortcutoutput", "shortcutoutput", "frozenbn", or random<k> such as "random2"',
         "  model.depth: is missing; it must be an integer 6n + 2 with n ≥ 1",
-        '  data.dataset: is missing; it must be one of "cifar10", "digits"',
+        '  data.dataset: is missing; it must be one of "cifar10", "digits", "imagenet", "tweets", '
+        '"folder/NAME", "tfds/NAME" or "given"',
         "  train: is missing; it must be a table",
     ]
     path = write("none.toml", "[model]\ndepth = 14\n")
-    assert '  model.network: is missing; it must be one of "resnet_cifar", "mlp"' in message(path)
+    assert '  model.network: is missing; it must be one of "resnet_cifar", ' in message(path)
 
 
 def test_a_fault_names_the_file_that_holds_it(write):

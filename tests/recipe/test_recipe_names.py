@@ -26,7 +26,8 @@ def test_the_nearest_name_is_suggested():
 def test_a_known_model_with_an_unknown_regime():
     assert message("digits_resnet14_bnolny") == (
         "No recipe 'digits_resnet14_bnolny': the model digits_resnet14 has no regime 'bnolny'. "
-        "It has all, bnonly, bnoutput, bnshortcutoutput, frozenbn, output, shortcutoutput. "
+        "It has all, bnonly, bnoutput, bnshortcutoutput, frozenbn, output, random2, "
+        "random2output, shortcutoutput, and random<k> for every k. "
         "Did you mean 'digits_resnet14_bnonly'? `bnkeras recipe list` shows all."
     )
 

@@ -99,7 +99,8 @@ def test_numbers_are_not_converted():
         ),
         (
             "model.network=resnet",
-            'model.network: must be one of "resnet_cifar", "mlp"; received "resnet". '
+            'model.network: must be one of "resnet_cifar", "resnet_imagenet", "vgg_cifar", "mlp", '
+            '"tweet_lstm"; received "resnet". '
             "Did you mean 'resnet_cifar'?",
         ),
         (

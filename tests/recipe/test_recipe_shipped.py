@@ -3,12 +3,14 @@
 import re
 import subprocess
 import sys
+from itertools import product
 from pathlib import Path
 
 import pytest
 
 import bnkeras.recipes
 from bnkeras import recipe
+from bnkeras.errors import RecipeError
 from bnkeras.pipelines import DATASETS
 from bnkeras.recipe._parts import part, part_names
 from bnkeras.regimes import REGIMES
@@ -24,22 +26,51 @@ def test_every_file_is_a_part_that_something_uses():
     for kind in ("models", "regimes"):
         for name in part_names(kind):
             draft = part(kind, name)
-            used.add(FOLDER / kind / f"{name}.toml")
-            used |= {Path(text.removeprefix("file ")) for text in draft._origins.values()}
+            origins = {text for text in draft._origins.values() if text.startswith("file ")}
+            used |= {Path(text.removeprefix("file ")) for text in origins}
     assert set(FILES) == used
 
 
+CIFAR = [f"resnet{depth}" for depth in (14, 32, 56, 110, 218, 434, 866)]
+IMAGENET = [f"resnet{depth}" for depth in (18, 34, 50, 101, 200)]
+WIDE = [f"wrn14x{width}" for width in (1, 2, 4, 8, 16, 32)]
+VGG = [f"vgg{depth}" for depth in (11, 13, 16, 19)]
+WITHOUT_SHORTCUTS = ["mlp", "tweets_lstm", "tweets_lstm_glove", *VGG]
+LISTED = {*REGIMES, "random2", "random2output"}
+
+
 def test_names_are_models_times_regimes():
-    assert len(NAMES) == len(set(NAMES)) == 61
-    models = ["resnet14", "resnet32", "resnet56", "resnet110", "resnet218", "resnet434"]
-    assert list(recipe.models()) == ["digits_resnet14", "mlp", *models, "resnet866"]
-    assert {f"{model}_{regime}" for model in models for regime in REGIMES} <= set(NAMES)
-    assert "mlp_bnoutput" in NAMES
-    assert not {"mlp_shortcutoutput", "mlp_bnshortcutoutput"} & set(NAMES)
+    with_shortcuts = ["digits_resnet14", *CIFAR, *IMAGENET, *WIDE]
+    assert set(recipe.models()) == {*with_shortcuts, *WITHOUT_SHORTCUTS}
+    assert len(NAMES) == len(set(NAMES))
+    assert set(NAMES) == {
+        f"{model}_{regime}"
+        for model in recipe.models()
+        for regime in LISTED
+        if model in with_shortcuts or regime not in ("shortcutoutput", "bnshortcutoutput")
+    }
+
+
+def test_models_are_listed_by_depth_and_width():
+    names = list(recipe.models())
+    by_depth = sorted(CIFAR + IMAGENET, key=lambda name: int(name.removeprefix("resnet")))
+    assert [name for name in names if name in by_depth] == by_depth
+    assert [name for name in names if name in WIDE] == WIDE
+
+
+@pytest.mark.parametrize("model", [*CIFAR[:1], *IMAGENET[-1:], *WIDE[-1:], *WITHOUT_SHORTCUTS])
+def test_there_is_a_random_regime_for_every_k(model):
+    for k, variant in product((1, 2, 3, 16, 64), ("", "spread", "output", "spreadoutput")):
+        loaded = recipe.load(f"{model}_random{k}{variant}")
+        assert loaded.model.regime == f"random{k}{variant}"
+        assert f"{k} random weight" in loaded.about.title
+        assert ("spread" in loaded.about.title) == ("spread" in variant)
+    with pytest.raises(RecipeError, match="has no regime 'random0'"):
+        recipe.load(f"{model}_random0")
 
 
 def test_a_regime_part_is_named_after_its_regime():
-    assert set(recipe.regimes()) == set(REGIMES)
+    assert set(recipe.regimes()) == LISTED
     for name in recipe.regimes():
         assert part("regimes", name).get(("model", "regime")) == name
 
@@ -77,12 +108,14 @@ def test_a_recipe_survives_its_own_toml(name, tmp_path):
     assert again.name == "mine"
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_the_network_fits_the_dataset(name):
-    loaded = recipe.load(name)
+@pytest.mark.parametrize("model", recipe.models())
+def test_the_network_fits_the_dataset(model):
+    loaded = recipe.load(f"{model}_bnonly")
     spec = DATASETS[loaded.data.dataset]
-    assert loaded.model.input_shape == spec.image_shape
     assert loaded.model.classes == len(spec.class_names)
+    assert (loaded.model.network == "tweet_lstm") == (spec.kind == "texts")
+    if spec.kind == "pixels":
+        assert loaded.model.input_shape == spec.image_shape
 
 
 def test_the_papers_settings():
@@ -96,6 +129,7 @@ def test_the_papers_settings():
         "features": "he_normal",
         "gamma": "uniform(0, 1)",
         "beta": "constant(0)",
+        "norm": "batch",
     }
     train = loaded.train
     assert (train.epochs, train.batch_size, train.milestones) == (160, 128, (80, 120))
@@ -119,6 +153,32 @@ def test_torris_settings():
     assert "6,154" in loaded.about.source
 
 
+def test_the_papers_settings_on_imagenet():
+    loaded = recipe.load("resnet200_bnonly")
+    train = loaded.train
+    assert (train.epochs, train.batch_size, train.learning_rate) == (90, 1024, 0.4)
+    assert (train.milestones, train.decay, train.warmup_epochs) == ((30, 60, 80), 0.1, 5)
+    assert (train.momentum, train.l2) == (0.9, 1e-4)
+    assert (loaded.data.crop_scale, loaded.data.crop_aspect) == ((0.1, 1.0), (0.8, 1.25))
+    assert (loaded.data.image_size, loaded.data.flip) == (224, True)
+    assert str(loaded.expected) == "32.0% top-5"
+
+
+def test_torris_settings_on_tweets():
+    loaded = recipe.load("tweets_lstm_bnonly")
+    train = loaded.train
+    assert (train.optimizer, train.learning_rate, train.batch_size) == ("adam", 1e-3, 32)
+    assert (train.epochs, train.keep, loaded.data.validation) == (100, "best", 10)
+    assert loaded.model.build_arguments() == {
+        "units": 100,
+        "classes": 2,
+        "gamma": "constant(1)",
+        "beta": "constant(0)",
+        "norm": "batch",
+    }
+    assert recipe.load("tweets_lstm_glove_bnonly").expected.accuracy == 74
+
+
 def test_recipes_need_neither_keras_nor_tensorflow():
     probe = (
         "import sys, bnkeras.recipe as r; early = 'pydantic' in sys.modules; "
@@ -138,4 +198,5 @@ def test_build_arguments_are_the_builders_own():
             pytest.skip("not run from the checkout")
         accepted = re.search(rf"def {name}\((.*?)\) ->", source.read_text(), re.S).group(1)
         parameters = set(re.findall(r"^\s+(\w+):", accepted, re.M))
-        assert set(section.model_fields) - {"network", "regime"} <= parameters
+        text = {"tokenizer", "minimum_count", "glove", "glove_export"}
+        assert set(section.model_fields) - {"network", "regime"} - text <= parameters

@@ -1,0 +1,77 @@
+"""Rules between settings: the network, its dataset, and what is done to the examples."""
+
+import pytest
+
+from bnkeras import recipe
+from bnkeras.errors import RecipeError
+
+
+def faults(name, *overrides):
+    with pytest.raises(RecipeError) as caught:
+        recipe.load(name, overrides)
+    return str(caught.value).splitlines()[1:]
+
+
+@pytest.mark.parametrize(
+    ("name", "override", "sentence"),
+    [
+        ("resnet50_bnonly", "model.depth=100", "received 100"),
+        ("vgg16_bnonly", "model.depth=100", "received 100"),
+        ("resnet14_bnonly", "model.depth=100", "The nearest valid: 98 and 104"),
+        ("resnet50_bnonly", "model.classes=10", 'must be 1000, as data.dataset is "imagenet"'),
+        ("resnet50_bnonly", "data.translate=4", "is for images of one small size"),
+        ("resnet14_bnonly", "data.image_size=64", "is for photographs of many sizes"),
+        ("resnet50_bnonly", "data.crop_scale=[0.5, 0.1]", "the smaller first; received [0.5, 0.1]"),
+        ("resnet50_bnonly", "data.crop_scale=[0.5, 2]", "two numbers > 0 and ≤ 1"),
+        ("resnet50_bnonly", "data.crop_aspect=[1]", "a list of two numbers > 0"),
+        ("tweets_lstm_bnonly", "data.flip=true", "data.flip: is not a setting; received true."),
+        ("tweets_lstm_bnonly", "model.classes=3", "must be 2"),
+        ("tweets_lstm_bnonly", "model.tokenizer=bpe", '"unicode_script", "wordpiece"; received'),
+        ("tweets_lstm_bnonly", "model.glove=3", "received 3"),
+        ("resnet14_bnonly", "model.norm=btach", "received \"btach\". Did you mean 'batch'?"),
+        ("resnet14_bnonly", "model.regime=random0", "No regime 'random0'"),
+        ("resnet14_bnonly", "data.dataset=folders/mine", "Unknown dataset 'folders/mine'"),
+    ],
+)
+def test_a_fault_says_what_it_is(name, override, sentence):
+    (line,) = faults(name, override)
+    assert sentence in line
+    assert line.endswith(f"(--set {override})")
+
+
+def test_a_network_of_words_has_texts_and_others_do_not():
+    lines = faults("mlp_bnonly", "data.dataset=tweets")
+    assert any('model.network: must be one of "tweet_lstm", as' in line for line in lines)
+    lines = faults("tweets_lstm_bnonly", "data.dataset=cifar10")
+    (line,) = lines
+    assert line.startswith('  model.network: must be one of "resnet_cifar", "resnet_imagenet", ')
+    assert 'received "tweet_lstm"' in line
+
+
+def test_a_cifar_network_takes_crops_of_its_size():
+    settings = ["model.classes=1000", "data.translate=0", "data.dataset=imagenet"]
+    (line,) = faults("resnet14_bnonly", *settings)
+    assert 'must be [224, 224, 3], as data.dataset is "imagenet"; received [32, 32, 3]' in line
+    loaded = recipe.load("resnet14_bnonly", [*settings, "data.image_size=32"])
+    assert loaded.data.image_size == 32
+
+
+def test_a_dataset_of_ones_own_is_known_only_when_prepared():
+    settings = ["data.dataset=folder/flowers", "model.classes=5"]
+    loaded = recipe.load("resnet14_bnonly", settings)
+    assert loaded.data.dataset == "folder/flowers"
+    assert recipe.load("resnet14_bnonly", ["data.dataset=tfds/svhn_cropped"]).expected is None
+
+
+def test_the_best_epoch_needs_examples_held_out_unless_data_are_given():
+    (line,) = faults("resnet14_bnonly", "train.keep=best")
+    assert "data.validation = 0" in line
+    loaded = recipe.load("resnet14_bnonly", ["train.keep=best", "data.dataset=given"])
+    assert loaded.train.keep == "best"
+
+
+@pytest.mark.parametrize("norm", ["instance", "group", "layer"])
+def test_a_norm_is_a_setting(norm):
+    loaded = recipe.load("resnet14_bnonly", [f"model.norm={norm}"])
+    assert loaded.model.build_arguments()["norm"] == norm
+    assert loaded.expected is None
