@@ -33,8 +33,8 @@ class Checkpoints:
         self._weights = tf.train.Checkpoint(weights=changing)
         self._state = tf.train.Checkpoint(
             weights=changing,
-            optimizer=_by_path(model.optimizer.variables),
-            metrics=_by_path(model.metrics_variables),
+            optimizer=_numbered(model.optimizer.variables),
+            metrics=_numbered(model.metrics_variables),
         )
         # TensorFlow writes a checkpoint's files first and the pointer to it last.
         try:
@@ -103,6 +103,7 @@ def _reason(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0].rpartition("}} ")[2]
 
 
-def _by_path(variables: list[keras.Variable]) -> dict[str, keras.Variable]:
-    # Numbered, because the paths of metric variables are not unique.
-    return {f"{index}/{variable.path}": variable for index, variable in enumerate(variables)}
+def _numbered(variables: list[keras.Variable]) -> dict[str, keras.Variable]:
+    # The names of metric variables are not unique. Paths begin with the name of the optimizer,
+    # which Keras numbers within a process: adam, adam_1.
+    return {f"{index}/{variable.name}": variable for index, variable in enumerate(variables)}

@@ -7,8 +7,8 @@ from bnkeras.models.variables import is_batch_norm
 
 # AutoGraph would read this file again when a function is first called, for the evaluation
 # after the first epoch: a file that was changed since then is other code. There is nothing
-# in these functions to convert.
-_traced = tf.function(autograph=False)
+# in these functions to convert. Batches of texts differ in length, and one graph serves all.
+_traced = tf.function(autograph=False, reduce_retracing=True)
 
 
 class Loop:
@@ -58,13 +58,12 @@ class Loop:
         return self.metrics()
 
     def metrics(self) -> dict[str, float]:
-        """Return `loss` and `accuracy` since the last reset."""
+        """Return `loss`, `accuracy` and, if there is one, `top5_accuracy` since the last reset."""
         metrics = self._metrics()
         # Keras' own "loss" divides by the padded size of a batch; this one by its weights.
-        return {
-            "loss": plain_float(metrics["cross_entropy"]),
-            "accuracy": plain_float(metrics["accuracy"]),
-        }
+        metrics["loss"] = metrics.pop("cross_entropy")
+        names = ("loss", "accuracy", "top5_accuracy")
+        return {name: plain_float(metrics[name]) for name in names if name in metrics}
 
     @_traced
     def average_statistics(self) -> None:

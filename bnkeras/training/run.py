@@ -17,13 +17,14 @@ from bnkeras.compact.reader import check_files
 from bnkeras.compact.writer import save_compact
 from bnkeras.errors import ExportError, InputError, RunError
 from bnkeras.models.variables import parameter_counts
-from bnkeras.pipelines import find
 from bnkeras.recipe import Recipe
+from bnkeras.training.batches import Batches
 from bnkeras.training.checkpoints import Checkpoints
 from bnkeras.training.environment import command_line, environment, versions
+from bnkeras.training.given import Data
 from bnkeras.training.loop import Loop, plain_float
 from bnkeras.training.run_directory import RunDirectory
-from bnkeras.training.setup import Batches, compiled_model, learning_rate
+from bnkeras.training.setup import compiled_model, learning_rate, open_batches
 from bnkeras.training.strategy import make_strategy
 
 
@@ -34,7 +35,8 @@ class RunResult:
     Attributes:
         directory: the run directory.
         export: the compact export in it.
-        figures: what `result.json` holds: `test_accuracy` and `test_loss`,
+        figures: what `result.json` holds: `test_accuracy`, `test_loss` and, with many
+            classes, `test_top5_accuracy`,
             `parameters` (see `bnkeras.parameter_counts`), `export_bytes`,
             `epoch` (whose weights were kept), `epochs`, `seconds` of training.
         finished_before: whether an earlier call had finished the run already.
@@ -51,6 +53,7 @@ def run(
     out: str | Path,
     *,
     data_dir: str | Path | None = None,
+    data: Data | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> RunResult:
     """Train what `recipe` describes in the directory `out`, and export it.
@@ -65,6 +68,7 @@ def run(
         recipe: what to train, from `bnkeras.recipe.load`.
         out: run directory, see `bnkeras.training.run_directory.RunDirectory`.
         data_dir: where datasets lie; None for the default, `pipelines.data_directory()`.
+        data: datasets of your own, for a recipe with `data.dataset = "given"`.
         callbacks: Keras callbacks. Batch-end logs are not computed: ask the metrics of
             `callback.model` when you need them. Epoch-end logs have `loss`, `accuracy`,
             `learning_rate`, and `val_…` or, where nothing is held out, `test_…`.
@@ -86,11 +90,9 @@ def run(
             return RunResult(directory.path, directory.export, finished, finished_before=True)
         tf.config.experimental.enable_op_determinism()
         strategy = make_strategy(recipe.strategy.name)
-        prepared = find(recipe.data.dataset, data_dir, recipe.data.fingerprint)
-        batches = Batches(recipe, prepared, strategy.num_replicas_in_sync)
-        # Only now, when nothing in the recipe can be refused any more, is the directory its own.
-        directory.begin(recipe, {"command": command_line(), **environment()})
-        figures = _Run(recipe, directory, batches, strategy, callbacks).finish()
+        batches = open_batches(recipe, directory, data_dir, data, strategy.num_replicas_in_sync)
+        with batches.naming_corrupt_records():
+            figures = _Run(recipe, directory, batches, strategy, callbacks).finish()
     return RunResult(directory.path, directory.export, figures, finished_before=False)
 
 
@@ -124,7 +126,10 @@ class _Run:
         self.steps = batches.steps
         self.rows: list[dict[str, Any]] = []
         with strategy.scope():
-            self.model = compiled_model(recipe, self.steps)
+            self.model = compiled_model(recipe, batches)
+        # Only now, when nothing in the recipe can be refused any more, is the directory its own.
+        directory.begin(recipe, {"command": command_line(), **environment()})
+        batches.begin(directory)
         self.loop = Loop(self.model, strategy)
         self.loop.build_metrics(recipe.model.classes)
         self.checkpoints = Checkpoints(directory.checkpoints, self.model)
@@ -227,33 +232,22 @@ class _Run:
 
     def _export(self, epoch: int) -> dict[str, Any]:
         test = self.loop.evaluate(self.loop.distribute(self.batches.test))
-        prepared = self.batches.prepared
-        spec = prepared.spec
         figures = {
             "recipe": self.recipe.name,
-            "test_accuracy": test["accuracy"],
-            "test_loss": test["loss"],
+            **{f"test_{name}": value for name, value in test.items()},
             "epoch": epoch,
             "epochs": self.recipe.train.epochs,
             "seconds": round(sum(row["seconds"] for row in self.rows), 1),
-            "images": self.batches.images,
-            "dataset": {
-                "name": spec.name,
-                "source": prepared.source,
-                "sha256": prepared.sha256,
-            },
+            "examples": self.batches.examples,
+            "dataset": self.batches.source,
             "parameters": parameter_counts(self.model),
             "versions": versions(),
         }
-        preprocessing = {"scale": self.recipe.data.scale}
-        if self.recipe.data.scale == "channel":
-            preprocessing |= {"mean": list(spec.mean), "std": list(spec.std)}
         save_compact(
             self.model,
             self.directory.export,
-            class_names=spec.class_names,
-            preprocessing=preprocessing,
             training={"recipe": self.recipe.as_dict(), "result": figures},
+            **self.batches.export_arguments(self.model),
         )
         size = sum(f.stat().st_size for f in self.directory.export.rglob("*") if f.is_file())
         return {**figures, "export": self.directory.export.name, "export_bytes": size}

@@ -21,6 +21,8 @@ class RunDirectory:
     | file | content |
     |---|---|
     | `recipe.toml` | the resolved recipe |
+    | `data.json` | name and origin of the data, which a resumed run must find again |
+    | `vocabulary.json` | of texts, the words that have ids |
     | `environment.json` | versions, hardware, git state and command of each start |
     | `metrics.csv`, `metrics.json` | one row per epoch |
     | `result.json` | the final figures; its presence says that the run is finished |
@@ -34,6 +36,7 @@ class RunDirectory:
         self.checkpoints = path / "checkpoints"
         self.tensorboard = path / "tensorboard"
         self.export = path / "export"
+        self.vocabulary = path / "vocabulary.json"
 
     @contextmanager
     def claim(self, recipe: Recipe) -> Iterator[None]:
@@ -71,6 +74,25 @@ class RunDirectory:
             write_text(self._recipe, recipe.to_toml())
         starts = self._read("environment.json", list) or []
         write_text(self.path / "environment.json", _json([*starts, start]))
+
+    def record_data(self, source: dict[str, Any]) -> None:
+        """Keep what the data are; at a resume, compare them with what they were.
+
+        Raises:
+            RunError: they are others now.
+        """
+        began = self._read("data.json", dict)
+        if began is None:
+            write_text(self.path / "data.json", _json(source))
+        elif began != source:
+            changed = [key for key in began | source if began.get(key) != source.get(key)]
+            listed = "\n".join(
+                f"  {key}: {began.get(key)!r} then, {source.get(key)!r} now" for key in changed
+            )
+            raise RunError(
+                f"The run in {self.path} began with other data:\n{listed}\nPut these back, or "
+                f"choose another directory with --out."
+            )
 
     def rows(self) -> list[dict[str, Any]]:
         """Return the rows of the epochs so far."""

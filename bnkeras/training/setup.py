@@ -1,52 +1,94 @@
-"""From the settings of a recipe to a compiled model and its batches."""
+"""From the settings of a recipe to its data and a compiled model."""
 
-from functools import cached_property
+from pathlib import Path
 
 import keras
 
 from bnkeras.errors import RecipeError
 from bnkeras.models.registry import build
-from bnkeras.pipelines import (
-    Prepared,
-    Split,
-    evaluation_batches,
-    load_split,
-    steps_per_epoch,
-    training_batches,
-)
-from bnkeras.recipe import Recipe
+from bnkeras.pipelines import find
+from bnkeras.recipe import GIVEN, Recipe
 from bnkeras.regimes import set_regime
+from bnkeras.training.batches import Batches, check_batch_size
+from bnkeras.training.given import Data, GivenBatches
 from bnkeras.training.optimizers import SGD, Adam
+from bnkeras.training.run_directory import RunDirectory
 from bnkeras.training.schedule import StepSchedule
 
-# Images in a batch of an evaluation: its result does not depend on it.
-_EVALUATION_BATCH = 256
+# With as many classes, the papers also count answers among the first five as right.
+_CLASSES_FOR_TOP5 = 100
 
 
-def compiled_model(recipe: Recipe, steps: int) -> keras.Model:
-    """Build the network of `recipe`, set its regime, and compile it.
-
-    The metrics are `cross_entropy` (mean, nats) and `accuracy`.
+def open_batches(
+    recipe: Recipe,
+    directory: RunDirectory,
+    data_dir: str | Path | None = None,
+    data: Data | None = None,
+    replicas: int = 1,
+) -> Batches:
+    """Return the batches of `recipe`, from its prepared dataset or from `data`.
 
     Args:
         recipe: the recipe.
-        steps: steps of an epoch, for the learning-rate schedule.
+        directory: the run directory.
+        data_dir: where datasets lie; None for the default.
+        data: what a program handed over, for the dataset "given".
+        replicas: devices that share a batch.
+
+    Raises:
+        RecipeError: the recipe does not fit the data, or a batch cannot be shared evenly.
+        DataError: the dataset is not prepared; the message says how to.
+    """
+    check_batch_size(recipe, replicas)
+    dataset = recipe.data.dataset
+    if (data is not None) != (dataset == GIVEN):
+        raise RecipeError(
+            f'data.dataset is "{GIVEN}" exactly when the data are handed to '
+            f"bnkeras.training.run(..., data=...); received {dataset!r} "
+            f"{'without' if data is None else 'with'} data."
+        )
+    if data is not None:
+        return GivenBatches(recipe, data)
+    prepared = find(dataset, data_dir, recipe.data.fingerprint)
+    # Imported here: each kind of data brings a pipeline of its own.
+    if prepared.spec.kind == "texts":
+        from bnkeras.training.text_batches import TextBatches
+
+        return TextBatches(recipe, prepared, directory)
+    from bnkeras.training.prepared_batches import PhotographBatches, PixelBatches
+
+    kinds = {"pixels": PixelBatches, "jpegs": PhotographBatches}
+    return kinds[prepared.spec.kind](recipe, prepared)
+
+
+def compiled_model(recipe: Recipe, batches: Batches) -> keras.Model:
+    """Build the network of `recipe`, set its regime, and compile it.
+
+    The metrics are `cross_entropy` (mean, nats), `accuracy`, and for 100 classes or more
+    `top5_accuracy`.
+
+    Args:
+        recipe: the recipe.
+        batches: its data.
     """
     model = build(
         recipe.model.network,
         seed=recipe.seed,
         dtype=recipe.train.precision,
-        **recipe.model.build_arguments(),
+        **(recipe.model.build_arguments() | batches.build_arguments),
     )
-    model = set_regime(model, recipe.model.regime)
+    model = set_regime(batches.initialise(model), recipe.model.regime)
+    # Weighted, so that the padding of the last batch of an evaluation has no part in it.
+    metrics = [
+        keras.metrics.SparseCategoricalCrossentropy(from_logits=True, name="cross_entropy"),
+        keras.metrics.SparseCategoricalAccuracy(name="accuracy"),
+    ]
+    if recipe.model.classes >= _CLASSES_FOR_TOP5:
+        metrics.append(keras.metrics.SparseTopKCategoricalAccuracy(k=5, name="top5_accuracy"))
     model.compile(
-        optimizer=_optimizer(recipe, steps),
+        optimizer=_optimizer(recipe, batches.steps),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        # Weighted, so that the padding of the last batch of an evaluation has no part in it.
-        weighted_metrics=[
-            keras.metrics.SparseCategoricalCrossentropy(from_logits=True, name="cross_entropy"),
-            keras.metrics.SparseCategoricalAccuracy(name="accuracy"),
-        ],
+        weighted_metrics=metrics,
         # The fused kernels and oneDNN are faster on a CPU than what XLA compiles there.
         jit_compile=False,
     )
@@ -63,73 +105,6 @@ def learning_rate(recipe: Recipe, steps: int) -> StepSchedule:
         train.decay,
         train.warmup_epochs * steps,
     )
-
-
-class Batches:
-    """The batches of a recipe from a prepared dataset.
-
-    Args:
-        recipe: the recipe.
-        prepared: its dataset.
-        replicas: devices that share a batch.
-
-    Raises:
-        RecipeError: a batch cannot be shared evenly.
-    """
-
-    def __init__(self, recipe: Recipe, prepared: Prepared, replicas: int = 1):
-        if recipe.train.batch_size % replicas:
-            raise RecipeError(
-                f"train.batch_size is a multiple of the {replicas} devices that share a batch; "
-                f"received {recipe.train.batch_size}."
-            )
-        self._recipe = recipe
-        self.prepared = prepared
-        held_out = recipe.data.validation
-        self._train = load_split(prepared, f"train[:{100 - held_out}%]" if held_out else "train")
-        self._validation = load_split(prepared, f"train[{100 - held_out}%:]") if held_out else None
-        self._test = load_split(prepared, "test")
-        self.steps = steps_per_epoch(self._train, recipe.train.batch_size)
-        self.images = {"train": len(self._train), "test": len(self._test)}
-        if self._validation is not None:
-            self.images["validation"] = len(self._validation)
-
-    def train(self, first_step: int):
-        """Return the training batches of the whole run from `first_step` on."""
-        data, train = self._recipe.data, self._recipe.train
-        return training_batches(
-            self._train,
-            self.prepared.spec,
-            batch_size=train.batch_size,
-            seed=self._recipe.seed,
-            epochs=train.epochs,
-            first_step=first_step,
-            translate=data.translate,
-            flip=data.flip,
-            scale=data.scale,
-        )
-
-    def evaluations(self) -> dict[str, object]:
-        """Return the batches to evaluate after each epoch, by the prefix of their metrics.
-
-        Where images are held out, these alone: the test images are then for the end.
-        """
-        if self._validation is not None:
-            return {"val": self._evaluation(self._validation)}
-        return {"test": self.test}
-
-    @cached_property
-    def test(self):
-        """The test batches."""
-        return self._evaluation(self._test)
-
-    def _evaluation(self, split: Split):
-        return evaluation_batches(
-            split,
-            self.prepared.spec,
-            batch_size=_EVALUATION_BATCH,
-            scale=self._recipe.data.scale,
-        )
 
 
 def _optimizer(recipe: Recipe, steps: int) -> keras.optimizers.Optimizer:

@@ -18,7 +18,7 @@ from bnkeras.models.variables import grouped_variables
 from bnkeras.pipelines import find, load_split
 from bnkeras.training import run
 from bnkeras.training.run_directory import RunDirectory, write_text
-from bnkeras.training.setup import Batches
+from bnkeras.training.setup import open_batches
 
 RECIPE = "digits_resnet14_bnonly"
 SHORT = ["train.epochs=2", "train.milestones=[1]"]
@@ -121,7 +121,7 @@ def test_callbacks_see_every_step_and_can_stop(data_dir, tmp_path):
     # 75% of 1,437 images are 1,078: 16 full batches of 64.
     assert seen == [*range(16), *range(16)]
     assert result.figures["epoch"] == 2
-    assert result.figures["images"] == {"train": 1078, "test": 360, "validation": 359}
+    assert result.figures["examples"] == {"train": 1078, "test": 360, "validation": 359}
 
 
 @pytest.mark.parametrize("regime", ["output", "frozenbn", "bnshortcutoutput"])
@@ -216,9 +216,9 @@ def test_a_refused_recipe_does_not_claim_the_directory(recipe, data_dir, tmp_pat
     assert run(recipe, tmp_path / "run", data_dir=data_dir).figures["epoch"] == 2
 
 
-def test_a_batch_that_devices_cannot_share_is_refused(recipe, data_dir):
+def test_a_batch_that_devices_cannot_share_is_refused(recipe, data_dir, tmp_path):
     with pytest.raises(RecipeError, match=r"multiple of the 3 devices.*received 64"):
-        Batches(recipe, find("digits", data_dir), replicas=3)
+        open_batches(recipe, RunDirectory(tmp_path), data_dir, replicas=3)
 
 
 def test_a_finished_run_without_its_export_says_so(result, recipe, data_dir, tmp_path):

@@ -1,0 +1,179 @@
+"""Batches from a prepared dataset: small images, photographs or texts."""
+
+from contextlib import AbstractContextManager, ExitStack
+from typing import Any
+
+import tensorflow as tf
+
+from bnkeras.errors import RecipeError
+from bnkeras.pipelines import (
+    Prepared,
+    crop_evaluation_batches,
+    crop_training_batches,
+    evaluation_batches,
+    load_encoded,
+    load_split,
+    steps_per_epoch,
+    training_batches,
+)
+from bnkeras.recipe import DEFAULT_IMAGE_SIZE, Recipe, unused_settings
+from bnkeras.training.batches import EVALUATION_BATCH, Batches
+
+
+class PreparedBatches(Batches):
+    """Batches of a recipe from a dataset that lies ready as TFRecords.
+
+    Args:
+        recipe: the recipe.
+        prepared: its dataset.
+
+    Raises:
+        RecipeError: the network does not fit the dataset.
+    """
+
+    def __init__(self, recipe: Recipe, prepared: Prepared):
+        self._recipe = recipe
+        self.prepared = prepared
+        _check_fit(recipe, prepared)
+        held_out = recipe.data.validation
+        slices = {"train": "train", "test": "test"}
+        if held_out:
+            slices["train"] = f"train[:{100 - held_out}%]"
+            slices["validation"] = f"train[{100 - held_out}%:]"
+        self._splits = {name: self._load(part) for name, part in slices.items()}
+        self.examples = {name: len(split) for name, split in self._splits.items()}
+        self.steps = steps_per_epoch(self._splits["train"], recipe.train.batch_size)
+        self.class_names = prepared.spec.class_names
+        self.source = {
+            "name": prepared.spec.name,
+            "source": prepared.source,
+            "sha256": prepared.sha256,
+        }
+
+    def _load(self, part: str) -> Any:
+        raise NotImplementedError
+
+    @property
+    def _training_arguments(self) -> dict[str, Any]:
+        train = self._recipe.train
+        return {
+            "batch_size": train.batch_size,
+            "seed": self._recipe.seed,
+            "epochs": train.epochs,
+        }
+
+
+class ImageBatches(PreparedBatches):
+    """Batches of images, normalised."""
+
+    def export_arguments(self, model) -> dict[str, Any]:
+        """Return class names, and how pixels become inputs."""
+        data, spec = self._recipe.data, self.prepared.spec
+        preprocessing: dict[str, Any] = {"scale": data.scale}
+        if data.scale == "channel":
+            preprocessing |= {"mean": list(spec.mean), "std": list(spec.std)}
+        return {**super().export_arguments(model), "preprocessing": preprocessing}
+
+
+class PixelBatches(ImageBatches):
+    """Batches of small images of one size, which lie in memory."""
+
+    def _load(self, part: str):
+        return load_split(self.prepared, part)
+
+    def train(self, first_step: int) -> tf.data.Dataset:
+        """Return the training batches from `first_step` on, shifted and mirrored."""
+        data = self._recipe.data
+        return training_batches(
+            self._splits["train"],
+            self.prepared.spec,
+            first_step=first_step,
+            translate=data.translate,
+            flip=data.flip,
+            scale=data.scale,
+            **self._training_arguments,
+        )
+
+    def evaluation(self, split: str) -> tf.data.Dataset:
+        """Return the images of a split as they are."""
+        return evaluation_batches(
+            self._splits[split],
+            self.prepared.spec,
+            batch_size=EVALUATION_BATCH,
+            scale=self._recipe.data.scale,
+        )
+
+
+class PhotographBatches(ImageBatches):
+    """Batches of photographs of many sizes, cropped and resized to one."""
+
+    def _load(self, part: str):
+        return load_encoded(self.prepared, part)
+
+    @property
+    def _image_size(self) -> int:
+        return self._recipe.data.image_size or DEFAULT_IMAGE_SIZE
+
+    def train(self, first_step: int) -> tf.data.Dataset:
+        """Return the training batches from `first_step` on: random crops, mirrored."""
+        data = self._recipe.data
+        crops = {"crop_scale": data.crop_scale, "crop_aspect": data.crop_aspect}
+        return crop_training_batches(
+            self._splits["train"],
+            self.prepared.spec,
+            first_step=first_step,
+            image_size=self._image_size,
+            flip=data.flip,
+            scale=data.scale,
+            **{name: value for name, value in crops.items() if value is not None},
+            **self._training_arguments,
+        )
+
+    def evaluation(self, split: str) -> tf.data.Dataset:
+        """Return the centre crops of a split."""
+        return crop_evaluation_batches(
+            self._splits[split],
+            self.prepared.spec,
+            batch_size=EVALUATION_BATCH,
+            image_size=self._image_size,
+            scale=self._recipe.data.scale,
+        )
+
+    def naming_corrupt_records(self) -> AbstractContextManager[None]:
+        """Return a context in which an error at a damaged photograph names it."""
+        context = ExitStack()
+        for split in self._splits.values():
+            context.enter_context(split.naming_corrupt_records())
+        return context
+
+    def export_arguments(self, model) -> dict[str, Any]:
+        """Return class names, and how photographs become inputs."""
+        arguments = super().export_arguments(model)
+        arguments["preprocessing"] |= {"image_size": self._image_size, "crop": "centre"}
+        return arguments
+
+
+def _check_fit(recipe: Recipe, prepared: Prepared) -> None:
+    """Compare the recipe with what only a prepared dataset says of itself."""
+    spec, data, model = prepared.spec, recipe.data, recipe.model
+    shape = None
+    if spec.kind == "pixels":
+        shape = tuple(spec.image_shape)
+    elif spec.kind == "jpegs":
+        size = data.image_size or DEFAULT_IMAGE_SIZE
+        shape = (size, size, 3)
+    needed = {"classes": len(spec.class_names), "input_shape": shape}
+    for key, need in needed.items():
+        value = getattr(model, key, need)
+        if need is not None and value != need:
+            shown = list(need) if isinstance(need, tuple) else need
+            raise RecipeError(
+                f"model.{key} must be {shown}, as {spec.name} has it; received "
+                f"{list(value) if isinstance(value, tuple) else value}. Add --set "
+                f"'model.{key}={shown}'."
+            )
+    for key, why in unused_settings(spec.kind).items():
+        if value := getattr(data, key, None):
+            raise RecipeError(
+                f"data.{key} {why}, as those of {spec.name} are not; received {value}."
+            )

@@ -1,0 +1,93 @@
+"""Runs on datasets that a program hands over."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import bnkeras
+import bnkeras.recipe
+from bnkeras.errors import DataError, RecipeError
+from bnkeras.training import Data, run
+
+SETTINGS = [
+    "data.dataset=given",
+    "model.input_shape=[8,8,1]",
+    "model.classes=3",
+    "train.epochs=3",
+    "train.milestones=[]",
+]
+
+
+def dataset(count, batch, drop_remainder=True):
+    """Images whose brightness is their class."""
+    draw = np.random.default_rng(count)
+    labels = draw.integers(0, 3, count).astype(np.int32)
+    images = labels[:, None, None, None] + draw.normal(size=(count, 8, 8, 1)) / 4
+    whole = tf.data.Dataset.from_tensor_slices((images.astype(np.float32), labels))
+    return whole.batch(batch, drop_remainder=drop_remainder)
+
+
+def recipe(*settings):
+    return bnkeras.recipe.load("resnet14_bnoutput", [*SETTINGS, *settings])
+
+
+def test_any_dataset_trains(tmp_path):
+    data = Data(dataset(160, 16), dataset(50, 16, drop_remainder=False), class_names=list("abc"))
+    result = run(recipe(), tmp_path / "run", data=data)
+    assert result.figures["test_accuracy"] > 0.8
+    assert result.figures["examples"] == {"train": 160, "test": None}
+    model = bnkeras.load_compact(result.export)
+    right = [
+        np.argmax(model(x, training=False).numpy(), axis=1) == y.numpy()
+        for x, y in dataset(50, 16, drop_remainder=False)
+    ]
+    assert np.mean(np.concatenate(right)) == pytest.approx(result.figures["test_accuracy"])
+
+
+def test_a_resumed_run_ends_as_one_that_never_stopped(tmp_path):
+    import keras
+
+    class Interrupt(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            if int(self.model.optimizer.iterations) == 14:
+                raise KeyboardInterrupt
+
+    data = Data(dataset(160, 16), dataset(48, 16), validation=dataset(32, 16))
+    best = recipe("train.keep=best")
+    whole = run(best, tmp_path / "whole", data=data)
+    with pytest.raises(KeyboardInterrupt):
+        run(best, tmp_path / "stopped", data=data, callbacks=[Interrupt()])
+    again = run(best, tmp_path / "stopped", data=data)
+    for one, other in zip(
+        bnkeras.load_compact(whole.export).variables,
+        bnkeras.load_compact(again.export).variables,
+        strict=True,
+    ):
+        assert np.array_equal(one.numpy(), other.numpy()), one.path
+
+
+def test_data_and_recipe_must_agree(tmp_path):
+    with pytest.raises(RecipeError, match=r"exactly when .* received 'given' without data"):
+        run(recipe(), tmp_path)
+    data = Data(dataset(32, 16), dataset(32, 16))
+    with pytest.raises(RecipeError, match="received 'digits' with data"):
+        run(bnkeras.recipe.load("digits_resnet14_bnonly"), tmp_path, data=data)
+
+
+@pytest.mark.parametrize(
+    ("train", "message"),
+    [
+        (dataset(32, 16).repeat(), "cardinality is -1"),
+        (dataset(40, 16, drop_remainder=False), "all of one size"),
+        (dataset(32, 16).map(lambda x, y: x), r"yields batches \(x, y\)"),
+        (np.zeros(3), "is a tf.data.Dataset; received ndarray"),
+    ],
+)
+def test_what_cannot_be_trained_on_is_refused(train, message, tmp_path):
+    with pytest.raises(DataError, match=message):
+        run(recipe(), tmp_path, data=Data(train, dataset(32, 16)))
+
+
+def test_the_best_epoch_needs_validation(tmp_path):
+    with pytest.raises(DataError, match=r"Give Data\(validation"):
+        run(recipe("train.keep=best"), tmp_path, data=Data(dataset(32, 16), dataset(32, 16)))
