@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from bnkeras._version import __version__
-from bnkeras.cli import compact, data, quickstart, recipe
+from bnkeras.cli import compact, data, networks, quickstart, recipe
 from bnkeras.errors import BnkerasError
 
 app = typer.Typer(
@@ -22,6 +22,7 @@ app = typer.Typer(
 app.add_typer(recipe.app)
 app.add_typer(data.app)
 app.add_typer(compact.app)
+app.add_typer(networks.app)
 app.command()(quickstart.quickstart)
 
 

@@ -110,7 +110,7 @@ def _reload(result: "RunResult", data_dir: Path | None) -> None:
     from bnkeras.compact.verify import keras_logits
     from bnkeras.errors import ExportError
 
-    images, labels = _test_images(data_dir)
+    images, labels = _test_images(result, data_dir)
     here = keras_logits(bnkeras.load_compact(result.export), images)
     with err.status("loading the export in a fresh process"):
         there = _logits_in_fresh_process(result, images)
@@ -129,16 +129,16 @@ def _reload(result: "RunResult", data_dir: Path | None) -> None:
     )
 
 
-def _test_images(data_dir: Path | None) -> "tuple[np.ndarray, np.ndarray]":
+def _test_images(result: "RunResult", data_dir: Path | None) -> "tuple[np.ndarray, np.ndarray]":
     """Return the preprocessed test images and their labels."""
     import numpy as np
 
-    from bnkeras.pipelines import find
     from bnkeras.recipe import load
-    from bnkeras.training.setup import Batches
+    from bnkeras.training.run_directory import RunDirectory
+    from bnkeras.training.setup import open_batches
 
     recipe = load(f"{_MODEL}_bnonly")
-    batches = Batches(recipe, find(recipe.data.dataset, data_dir)).test
+    batches = open_batches(recipe, RunDirectory(result.directory), data_dir).test
     images, labels, weights = (np.concatenate(part) for part in zip(*batches, strict=True))
     return images[weights > 0], labels[weights > 0]
 

@@ -11,7 +11,9 @@ def start_tensorflow() -> None:
     TensorFlow 2.21 writes half a dozen lines about its build and about absent GPUs
     to file descriptor 2 before any setting of its log level is read.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    # Even its errors: what matters is raised, and the others are of its own graph rewriting
+    # ("NodeDef mentions attribute use_unbounded_threadpool …").
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     sys.stderr.flush()
     stderr = os.dup(2)
     with tempfile.TemporaryFile() as held_back:

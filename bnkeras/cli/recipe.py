@@ -2,8 +2,6 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
-from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +10,7 @@ from rich.markup import escape
 
 from bnkeras.cli.console import err, human_bytes, out, print_json
 from bnkeras.cli.options import DataDir, Json
+from bnkeras.errors import RecipeError
 
 if TYPE_CHECKING:
     from bnkeras.recipe import Recipe
@@ -30,12 +29,26 @@ def _complete(incomplete: str) -> list[str]:
     return [name for name in names() if name.startswith(incomplete)]
 
 
+def _complete_model(incomplete: str) -> list[str]:
+    from bnkeras.recipe import models
+
+    return [name for name in models() if name.startswith(incomplete)]
+
+
 Name = Annotated[
     str,
     typer.Argument(
         metavar="NAME",
         help="A name that `bnkeras recipe list` shows, or the path of a TOML file.",
         autocompletion=_complete,
+    ),
+]
+Models = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[MODEL]...",
+        help="Models of which to show every recipe, such as resnet14.",
+        autocompletion=_complete_model,
     ),
 ]
 Set = Annotated[
@@ -59,26 +72,25 @@ Out = Annotated[
 
 
 @app.command("list")
-def list_recipes(as_json: Json = False) -> None:
-    """Show every shipped recipe with the accuracy to expect of it.
+def list_recipes(models: Models = None, as_json: Json = False) -> None:
+    """Show the models and regimes that recipes are made of, and the accuracy to expect.
 
     Examples:
 
         bnkeras recipe list
 
+        bnkeras recipe list resnet14 mlp
+
         bnkeras recipe list --json
     """
-    from bnkeras.recipe import catalogue, load, models, regimes
+    from bnkeras.cli.recipe_list import print_models, print_overview, rows
 
-    recipes = [(entry.model, load(entry.name)) for entry in catalogue()]
     if as_json:
-        print_json([{"model": model, **_row(recipe)} for model, recipe in recipes])
-        return
-    out.print("Recipes, with the test accuracy to expect and where that number is from.\n")
-    _print_groups(recipes, models())
-    out.print("[bold]What a regime trains[/]")
-    for regime, title in regimes().items():
-        out.print(f"  {regime:<18}{title}", highlight=False)
+        print_json(rows(models))
+    elif models:
+        print_models(models)
+    else:
+        print_overview()
 
 
 @app.command()
@@ -135,6 +147,8 @@ def run(
     recipe = load(name, settings or (), seed)
     directory = directory or _default_directory(name, recipe)
 
+    _check_data(recipe, data_dir)
+
     from bnkeras.cli.quiet import start_tensorflow
 
     start_tensorflow()
@@ -151,6 +165,22 @@ def run(
         print_json({"directory": str(result.directory), **result.figures})
     else:
         _print_outcome(recipe, result)
+
+
+def _check_data(recipe: "Recipe", data_dir: Path | None) -> None:
+    """Raise the error of a dataset that is not prepared, before seconds go into starting up."""
+    from bnkeras import pipelines
+    from bnkeras.recipe import GIVEN
+
+    dataset = recipe.data.dataset
+    if dataset == GIVEN:
+        raise RecipeError(
+            f'data.dataset = "{GIVEN}" stands for data that a program hands to '
+            f"bnkeras.training.run; the command line has none. Prepare them, and name them: "
+            f"bnkeras data prepare folder/NAME --source PATH."
+        )
+    if not pipelines.get_spec(dataset).auto:
+        pipelines.find(dataset, data_dir, recipe.data.fingerprint)
 
 
 def _default_directory(name: str, recipe: "Recipe") -> Path:
@@ -185,28 +215,16 @@ def _print_outcome(recipe: "Recipe", result: "RunResult") -> None:
             soft_wrap=True,
         )
     expected = f" (expected: {recipe.expected})" if recipe.expected else ""
+    top5 = figures.get("test_top5_accuracy")
+    among = "" if top5 is None else f", {top5:.1%} among the first five"
     out.print(
-        f"[bold]test accuracy {figures['test_accuracy']:.1%}[/]{expected}, "
+        f"[bold]test accuracy {figures['test_accuracy']:.1%}{among}[/]{expected}, "
         f"{counts['trainable']:,} of {counts['total']:,} parameters trained "
         f"({counts['trainable'] / counts['total']:.2%}), "
         f"export {escape(str(result.export))} of {human_bytes(figures['export_bytes'])}",
         highlight=False,
         soft_wrap=True,
     )
-
-
-def _row(recipe: "Recipe") -> dict[str, Any]:
-    expected = recipe.expected
-    return {
-        "recipe": recipe.name,
-        "dataset": recipe.data.dataset,
-        "network": recipe.model.network,
-        "regime": recipe.model.regime,
-        "accuracy": expected and expected.accuracy,
-        "spread": expected and expected.spread,
-        "seeds": expected and expected.seeds,
-        "from": expected and expected.source,
-    }
 
 
 def _facts(recipe: "Recipe") -> dict[str, Any]:
@@ -219,27 +237,3 @@ def _facts(recipe: "Recipe") -> dict[str, Any]:
         "changes": recipe.changes,
         **recipe.as_dict(),
     }
-
-
-def _print_groups(recipes: Sequence[tuple[str, "Recipe"]], titles: dict[str, str]) -> None:
-    """Print the recipes of each model under its title, narrow enough for 80 columns."""
-    from rich.table import Table
-
-    width = max(len(recipe.name) for _, recipe in recipes)
-    for model, group in groupby(recipes, key=lambda pair: pair[0]):
-        members = [recipe for _, recipe in group]
-        network, dataset = members[0].model.network, members[0].data.dataset
-        out.print(
-            f"[bold]{titles[model]}[/] (network {network}, dataset {dataset})", highlight=False
-        )
-        table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 0))
-        table.add_column(width=width)
-        table.add_column(width=8, justify="right")
-        table.add_column()
-        for recipe in members:
-            regime, expected = recipe.model.regime, recipe.expected
-            part = recipe.name.removesuffix(regime)
-            accuracy, source = (str(expected), expected.source) if expected else ("", "")
-            table.add_row(f"{part}[cyan]{regime}[/]", accuracy, source)
-        out.print(table, highlight=False)
-        out.print()

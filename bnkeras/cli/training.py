@@ -1,10 +1,12 @@
 """A training run with a progress bar."""
 
+import json
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import keras
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     Progress,
@@ -38,16 +40,17 @@ def train(
         TimeRemainingColumn(),
     ]
     with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as progress:
-        shown = _Shown(progress, recipe.name, print_epochs)
+        shown = _Shown(progress, recipe.name, directory, print_epochs)
         return run(recipe, directory, data_dir=data_dir, callbacks=[shown])
 
 
 class _Shown(keras.callbacks.Callback):
     """Moves the bar, and prints what an epoch came to."""
 
-    def __init__(self, progress: Progress, name: str, print_epochs: bool):
+    def __init__(self, progress: Progress, name: str, directory: Path, print_epochs: bool):
         super().__init__()
         self._progress = progress
+        self._directory = directory
         self._task = progress.add_task(name, total=None, state="starting")
         self._print_epochs = print_epochs
         self._epoch = 0
@@ -56,7 +59,10 @@ class _Shown(keras.callbacks.Callback):
     def on_train_begin(self, logs=None):
         steps, done = self.params["steps"], int(self.model.optimizer.iterations.numpy())
         self._progress.update(self._task, total=self.params["epochs"] * steps, completed=done)
-        if done and self._print_epochs:
+        if not self._print_epochs:
+            return
+        self._print_coverage()
+        if done:
             epochs, rest = divmod(done, steps)
             out.print(f"going on after {epochs} epochs and {rest} steps", highlight=False)
 
@@ -83,11 +89,25 @@ class _Shown(keras.callbacks.Callback):
             return
         held_out = "val" if "val_accuracy" in logs else "test"
         digits = len(str(self.params["epochs"]))
+        top5 = logs.get(f"{held_out}_top5_accuracy")
+        among = "" if top5 is None else f"top-5 {top5:6.1%}  "
         out.print(
             f"epoch {epoch + 1:{digits}}/{self.params['epochs']}  "
             f"rate {logs['learning_rate']:<7.3g} loss {logs['loss']:.3f}  "
             f"accuracy {logs['accuracy']:6.1%}  "
-            f"{held_out} {logs[f'{held_out}_accuracy']:6.1%}  {logs['seconds']:.1f} s",
+            f"{held_out} {logs[f'{held_out}_accuracy']:6.1%}  {among}{logs['seconds']:.1f} s",
             highlight=False,
             soft_wrap=True,
         )
+
+    def _print_coverage(self) -> None:
+        """Say how many words of the vocabulary have a pretrained vector."""
+        glove = json.loads((self._directory / "data.json").read_text("utf-8")).get("glove")
+        if glove:
+            out.print(
+                f"{glove['found']:,} of {glove['words']:,} words of the vocabulary "
+                f"({glove['found'] / glove['words']:.0%}, {glove['occurrences']:.0%} of what is "
+                f"written) have a vector in {escape(glove['file'])}",
+                highlight=False,
+                soft_wrap=True,
+            )

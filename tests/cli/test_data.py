@@ -4,7 +4,9 @@ import json
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+from PIL import Image
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +66,8 @@ def test_info_shows_a_damaged_one(data, tmp_path):
 def test_unknown_dataset():
     failed = _run("prepare", "digit", code=2)
     assert failed.stderr.strip() == (
-        "bnkeras: Unknown dataset 'digit'. Did you mean 'digits'? Known: cifar10, digits."
+        "bnkeras: Unknown dataset 'digit'. Did you mean 'digits'? Known: cifar10, digits, "
+        "imagenet, tweets, folder/NAME, tfds/NAME."
     )
 
 
@@ -78,6 +81,60 @@ def test_help_gives_examples_and_needs_no_tensorflow():
         "import sys; from typer.testing import CliRunner; from bnkeras.cli.main import app\n"
         "shown = CliRunner().invoke(app, ['data', 'prepare', '--help']).output\n"
         "assert 'bnkeras data prepare cifar10 --source' in shown, shown\n"
+        "assert 'bnkeras data prepare folder/flowers --source' in shown, shown\n"
         "assert 'tensorflow' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """Class folders without a test split, one image corrupt."""
+    for number in range(20):
+        path = tmp_path / "photos" / "ab"[number % 2] / f"{number}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pixels = np.random.default_rng(number).integers(0, 256, (70, 80, 3), np.uint8)
+        Image.fromarray(pixels).save(path)
+    path.write_bytes(path.read_bytes()[:-500])
+    return tmp_path / "photos"
+
+
+def test_corrupt_images_are_named(photos, tmp_path, call_bnkeras):
+    place = ("--data-dir", tmp_path / "data")
+    arguments = ("data", "prepare", "folder/mine", "--source", photos, *place)
+    code, _, err = call_bnkeras(*arguments)
+    assert code == 1
+    assert err.startswith(f"bnkeras: {photos}: b/19.jpg cannot be decoded")
+    assert "--skip-corrupt" in err
+
+    code, out, _ = call_bnkeras(*arguments, "--skip-corrupt")
+    assert code == 0
+    assert "images       15 train, 4 test\nclasses      2\n" in out
+    assert "note         there is no test folder: 4 of 20 images, a fifth of each class" in out
+    assert "left out     1 corrupt:\n  train/b/19.jpg\n" in out
+    # What was left out is not forgotten.
+    assert "train/b/19.jpg" in call_bnkeras("data", "info", *place)[1]
+
+    row = json.loads(call_bnkeras(*arguments, "--json")[1])
+    assert row["dataset"] == "folder/mine"
+    assert (row["kind"], row["classes"]) == ("jpegs", 2)
+    assert row["counts"] == {"train": 15, "test": 4}
+    assert row["skipped"] == ["train/b/19.jpg"]
+    assert len(row["notes"]) == 1
+    assert row.pop("seconds") >= 0
+    assert json.loads(call_bnkeras("data", "info", "--json", *place)[1]) == [row]
+
+
+def test_nothing_can_be_left_out_of_a_fixed_dataset(tmp_path, call_bnkeras):
+    code, _, err = call_bnkeras("data", "prepare", "cifar10", "--skip-corrupt")
+    assert code == 2
+    assert err.startswith("bnkeras: Of cifar10 no image can be left out")
+
+
+@pytest.mark.parametrize("dataset", ["imagenet", "tweets", "folder/mine"])
+def test_what_cannot_be_downloaded(dataset, tmp_path, call_bnkeras):
+    code, _, err = call_bnkeras("data", "prepare", dataset, "--data-dir", tmp_path / "data")
+    assert code == 2
+    command = f"bnkeras data prepare {dataset} --source PATH --data-dir {tmp_path / 'data'}\n"
+    assert f"  {command}where PATH is\n  - " in err
+    assert not (tmp_path / "data").exists()

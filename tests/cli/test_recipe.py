@@ -13,16 +13,37 @@ def run(call_bnkeras):
     return partial(call_bnkeras, "recipe")
 
 
-def test_list_shows_every_recipe(run):
+def test_list_is_a_line_per_model(run):
     code, out, err = run("list")
     assert (code, err) == (0, "")
-    words = out.split()
-    assert [name for name in recipe.names() if name not in words] == []
-    assert "ResNet-14 on CIFAR-10 (network resnet_cifar, dataset cifar10)" in out
-    line = next(line for line in out.splitlines() if line.startswith("resnet14_bnonly "))
-    assert line.split()[1:] == ["48.0%", "paper:", "Frankle", "et", "al.", "2021,", "Figure", "2"]
+    lines = dict(line.split(maxsplit=1) for line in out.splitlines() if len(line.split()) > 1)
+    assert set(recipe.models()) <= set(lines)
+    words = {name: " ".join(line.split()) for name, line in lines.items()}
+    assert words["resnet14"].startswith("175,258 1,120 bnonly 48.0, bnshortcutoutput 63.0,")
+    assert words["resnet200"] == "64,673,832 176,000 bnonly 32.0 top-5, bnoutput 57.0 top-5,"
+    assert words["tweets_lstm"].startswith("about 4,899,806 604 all 78.0")
+    assert words["bnonly"] == "γ and β only"
+    assert out.index("Dataset cifar10") < out.index("wrn14x32") < out.index("Dataset imagenet")
     assert max(map(len, out.splitlines())) <= 80
-    assert "bnonly            γ and β only" in out
+
+
+def test_list_of_a_model_shows_its_recipes_and_sources(run):
+    code, out, err = run("list", "resnet14", "mlp")
+    assert (code, err) == (0, "")
+    lines = dict(line.split(maxsplit=1) for line in out.splitlines() if len(line.split()) > 1)
+    names = {name for name in recipe.names() if name.startswith(("resnet14_", "mlp_"))}
+    assert {name for name in lines if "_" in name} == names
+    words = " ".join(lines["resnet14_bnonly"].split())
+    assert words == "1,120 48.0% paper: Frankle et al. 2021, Figure 2"
+    assert lines["resnet14_random2output"].strip() == "1,770"
+    assert "network resnet_cifar, dataset cifar10, 175,258 parameters, of which train:" in out
+
+
+def test_list_of_an_unknown_model(run):
+    code, out, err = run("list", "resnet15")
+    assert (code, out) == (2, "")
+    assert err.startswith("bnkeras: No model 'resnet15'. Did you mean 'resnet")
+    assert run("list", "resnet15", "--json")[0] == 2
 
 
 def test_list_as_json(run):
@@ -36,11 +57,16 @@ def test_list_as_json(run):
         "dataset": "cifar10",
         "network": "resnet_cifar",
         "regime": "bnonly",
+        "parameters": 175_258,
+        "trained": 1_120,
         "accuracy": 48.0,
+        "top5": False,
         "spread": None,
         "seeds": 5,
         "from": "paper: Frankle et al. 2021, Figure 2",
     }
+    some = json.loads(run("list", "mlp", "--json")[1])
+    assert [row["recipe"] for row in some] == [n for n in recipe.names() if n.startswith("mlp_")]
 
 
 def test_show_prints_a_recipe_that_loads_again(run, tmp_path):
