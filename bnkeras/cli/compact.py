@@ -21,6 +21,10 @@ app = typer.Typer(
 )
 
 Export = Annotated[Path, typer.Argument(metavar="PATH", help="The directory of an export.")]
+External = Annotated[
+    list[Path] | None,
+    typer.Option(metavar="FILE", help="A file of external weights, or a folder with it. Repeat."),
+]
 
 
 @app.command()
@@ -52,11 +56,12 @@ def inspect(path: Export, as_json: Json = False) -> None:
 
 
 @app.command()
-def verify(path: Export, as_json: Json = False) -> None:
+def verify(path: Export, external: External = None, as_json: Json = False) -> None:
     """Check that the files, the weights and the graph of an export agree.
 
-    The exit code is 0 if they do, else 1. The last check runs the graph: where an
-    export is from an untrusted source, verify it in a sandbox.
+    The exit code is 0 if they do, else 1. The last check runs the graph, which finds
+    external weights in the export and in the folder `external` beside it: where an export
+    is from an untrusted source, verify it in a sandbox.
 
     Examples:
 
@@ -71,7 +76,7 @@ def verify(path: Export, as_json: Json = False) -> None:
 
     passed: list[Check] = []
     try:
-        for check in run_checks(path):
+        for check in run_checks(path, external or ()):
             passed.append(check)
             if not as_json:
                 print_pair(check.name, f"ok: {check.found}")
@@ -105,13 +110,18 @@ def _facts(manifest: "Manifest", path: Path, file: Path) -> dict[str, Any]:
     sizes = {name: record.bytes for name, record in manifest.files.items()}
     sizes[file.relative_to(path).as_posix()] = file.stat().st_size
     total = sum(sizes.values())
-    full = sum(4 * row.size for row in manifest.variables)
+    full = sum(row.bytes for row in manifest.variables)
     result = (manifest.training or {}).get("result")
     result = result if isinstance(result, dict) else {}
     return {
         "path": str(path),
         "network": manifest.architecture.name,
-        "arguments": manifest.architecture.arguments,
+        "arguments": getattr(manifest.architecture, "arguments", None),
+        "rebuilt": not hasattr(manifest.architecture, "reason"),
+        "reason": getattr(manifest.architecture, "reason", None),
+        "inputs": [record.model_dump() for record in manifest.inputs],
+        "outputs": [record.model_dump() for record in manifest.outputs],
+        "front": manifest.front and manifest.front.model_dump(),
         "seed": manifest.seed,
         "generator": manifest.generator.model_dump(),
         "regime": manifest.regime,
@@ -121,7 +131,8 @@ def _facts(manifest: "Manifest", path: Path, file: Path) -> dict[str, Any]:
         "test_accuracy": result.get("test_accuracy"),
         "versions": manifest.versions,
         "format_version": manifest.format_version,
-        "provenance": [_cost(manifest, kind, total) for kind in ("seeded", "stored")],
+        "external": _external(manifest, path),
+        "provenance": [_cost(manifest, kind, total) for kind in ("seeded", "stored", "external")],
         "files": [
             {"file": name, "bytes": size, "share": size / total}
             for name, size in sorted(sizes.items())
@@ -132,14 +143,27 @@ def _facts(manifest: "Manifest", path: Path, file: Path) -> dict[str, Any]:
     }
 
 
+def _external(manifest: "Manifest", path: Path) -> dict[str, Any] | None:
+    """Return what is known of the file of external weights, and where it is."""
+    from bnkeras.compact.external import external_places
+
+    record = manifest.external
+    if record is None:
+        return None
+    there = (file for file in external_places(path, record) if file.is_file())
+    found = next((file for file in there if file.stat().st_size == record.bytes), None)
+    return {**record.model_dump(), "found": found and str(found)}
+
+
 def _cost(manifest: "Manifest", provenance: str, total: int) -> dict[str, Any]:
     rows = manifest.of(provenance)
-    full = sum(4 * row.size for row in rows)
-    kept = full if provenance == "stored" else 0
+    full = sum(row.bytes for row in rows)
+    inside = provenance == "stored" or (provenance == "external" and manifest.external_inside)
+    kept = full if inside else 0
     return {
         "provenance": provenance,
         "variables": len(rows),
-        "values": full // 4,
+        "values": sum(row.size for row in rows),
         "float32_bytes": full,
         "stored_bytes": kept,
         "share": kept / total,
@@ -153,8 +177,15 @@ def _cells(row: dict[str, Any]) -> dict[str, Any]:
 def _lines(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield what `inspect` says above its tables, by key."""
     generator, accuracy = facts["generator"], facts["test_accuracy"]
-    yield "network", f"{facts['network']}({_arguments(facts['arguments'])})"
-    yield "seed", str(facts["seed"])
+    arguments, external = facts["arguments"], facts["external"]
+    yield "network", facts["network"] + ("" if arguments is None else f"({_arguments(arguments)})")
+    if not facts["rebuilt"]:
+        yield "loads", f"only into a model: {facts['reason']}"
+    if facts["front"]:
+        yield "front", _tensors([facts["front"]])
+    if facts["inputs"]:
+        yield "signature", f"{_tensors(facts['inputs'])} -> {_tensors(facts['outputs'])}"
+    yield "seed", "none" if facts["seed"] is None else str(facts["seed"])
     yield "generator", f"{generator['name']} version {generator['version']}"
     yield "regime", facts["regime"] or "a selection made by hand"
     yield "classes", ", ".join(facts["class_names"] or ()) or "not recorded"
@@ -162,8 +193,23 @@ def _lines(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "recipe", str(facts["recipe"] or "not recorded")
     if isinstance(accuracy, float):
         yield "accuracy", f"{accuracy:.2%} of the test images"
+    if external:
+        origin = f"{external['origin']}, " if external["origin"] else ""
+        where = f"in {external['found']}" if external["found"] else f"missing: {external['file']}"
+        yield "external", f"{origin}{external['bytes']:,} bytes, {where}"
     yield "versions", ", ".join(f"{name} {value}" for name, value in facts["versions"].items())
     yield "format", f"version {facts['format_version']}"
+
+
+def _tensors(records: list[dict[str, Any]]) -> str:
+    """Return inputs or outputs as people write them: `image float32 [?, 32, 32, 3]`."""
+    return ", ".join(
+        f"{record['name']} {record['dtype']} {_shape(record['shape'])}" for record in records
+    )
+
+
+def _shape(sizes: list[int | None] | None) -> str:
+    return "" if sizes is None else f"[{', '.join(str(size or '?') for size in sizes)}]"
 
 
 def _arguments(arguments: dict[str, Any]) -> str:

@@ -1,42 +1,147 @@
 """Where the values of each variable of a network come from."""
 
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+
 import keras
 import numpy as np
 
 from bnkeras.compact.digests import values_digest
-from bnkeras.compact.graph import SeededVariable
 from bnkeras.compact.manifest import Provenance
 from bnkeras.errors import ExportError
-from bnkeras.models.variables import Group, grouped_variables, seeded_laws
+from bnkeras.models.variables import Group, GroupedVariable, grouped_variables, seeded_laws
 from bnkeras.seeding import Law, reference
 
 # Below this, the operations that regenerate a variable take more bytes than its values.
 _SMALLEST_SEEDED = 256
+_DTYPES = ("float32", "int32", "int64")
+# Norms and their statistics are what an export is about: no `*` takes them out of it.
+_OWN = {Group.BATCHNORM, Group.STATISTICS}
+
+
+@dataclass(frozen=True)
+class SeededVariable:
+    """A Keras variable whose values the SavedModel regenerates."""
+
+    path: str
+    law: Law
+    variable: keras.Variable
+
+
+@dataclass
+class Sources:
+    """The variables of a network by where an export has their values from.
+
+    `random` are the states of random layers such as Dropout. They are no weights, and
+    in no row of the manifest: where a graph reads one, it has the value of the export.
+    """
+
+    seed: int | None
+    seeded: list[SeededVariable] = field(default_factory=list)
+    stored: list[keras.Variable] = field(default_factory=list)
+    external: list[keras.Variable] = field(default_factory=list)
+    random: list[keras.Variable] = field(default_factory=list)
+
+
+def weights_of(model: keras.Model) -> list[GroupedVariable]:
+    """Return the variables of `model` but for its random states, in the order of the layers."""
+    weights = {id(variable) for variable in model.weights}
+    return [entry for entry in grouped_variables(model) if id(entry.variable) in weights]
 
 
 def classify(
-    model: keras.Model, seed: int
-) -> tuple[list[Provenance], list[SeededVariable], list[keras.Variable]]:
-    """Describe each variable in a row, and divide them into seeded and stored ones.
+    model: keras.Model, seed: int | None, external: Sequence[str] = ()
+) -> tuple[list[Provenance], Sources]:
+    """Describe each variable in a row, and divide them by their provenance.
+
+    Args:
+        model: the network.
+        seed: root seed of its seeded variables, None where there are none.
+        external: patterns of the paths of external variables.
 
     Raises:
-        ExportError: a variable is not float32.
+        ExportError: two variables have one path; one has a type that an export does not
+            hold; or a pattern matches none, or one that is not frozen.
     """
-    laws = seeded_laws(model, seed)
-    rows, seeded, stored = [], [], []
-    for path, group, variable in grouped_variables(model):
+    entries = weights_of(model)
+    _check_paths(model, entries)
+    laws = {} if seed is None else seeded_laws(model, seed)
+    named = _external(model, entries, external)
+    sources = Sources(seed)
+    rows = []
+    for path, group, variable in entries:
         values = variable.numpy()
-        if values.dtype != np.float32:
-            raise ExportError(f"{path}: a compact export holds float32; received {values.dtype}.")
+        if values.dtype.name not in _DTYPES:
+            raise ExportError(
+                f"{path}: a compact export holds {', '.join(_DTYPES)}; received {values.dtype}."
+            )
         law = None if group is Group.BATCHNORM else laws.get(path)
         if law is not None and _regenerates(law, seed, path, values):
-            seeded.append(SeededVariable(path, law, variable))
+            sources.seeded.append(SeededVariable(path, law, variable))
             source = ("seeded", str(law))
+        elif path in named:
+            sources.external.append(variable)
+            source = ("external", None)
         else:
-            stored.append(variable)
+            sources.stored.append(variable)
             source = ("stored", None)
-        rows.append(Provenance(path, values.shape, "float32", *source, values_digest(values)))
-    return rows, seeded, stored
+        rows.append(
+            Provenance(path, values.shape, values.dtype.name, *source, values_digest(values))
+        )
+    weights = {id(entry.variable) for entry in entries}
+    sources.random = [v for v in model.variables if id(v) not in weights]
+    return rows, sources
+
+
+def _check_paths(model: keras.Model, entries: list[GroupedVariable]) -> None:
+    twice = [path for path, count in Counter(e.path for e in entries).items() if count > 1]
+    if twice:
+        raise ExportError(
+            f"The variables of an export are known by their paths, and {model.name!r} has more "
+            f"than one of the path {twice[0]!r}. Give its layers names of their own."
+        )
+
+
+def _external(
+    model: keras.Model, entries: list[GroupedVariable], patterns: Sequence[str]
+) -> set[str]:
+    """Return the paths that `patterns` match and whose values a file can hold."""
+    if isinstance(patterns, str):
+        raise ExportError(f"external is a list of patterns of paths; received {patterns!r}.")
+    trains = {id(variable) for variable in model.trainable_variables}
+    found = set()
+    for pattern in patterns:
+        matched = [entry for entry in entries if fnmatchcase(entry.path, pattern)]
+        if pattern == "*":
+            matched = [
+                entry
+                for entry in matched
+                if id(entry.variable) not in trains
+                and entry.group not in _OWN
+                and entry.variable.dtype == "float32"
+            ]
+        if not matched:
+            raise ExportError(
+                f"No frozen variable of {model.name!r} matches the pattern {pattern!r} of "
+                f"external weights. A pattern is of variables' paths, such as 'embedding/*'."
+            )
+        for path, _, variable in matched:
+            if id(variable) in trains:
+                raise ExportError(
+                    f"External weights are frozen, and {path!r}, which the pattern {pattern!r} "
+                    f"matches, trains. Set a regime that freezes it, or narrow the pattern."
+                )
+            if variable.dtype != "float32":
+                raise ExportError(
+                    f"External weights are float32, and {path!r}, which the pattern {pattern!r} "
+                    f"matches, is {variable.dtype}. Narrow the pattern."
+                )
+            # No file tells apart how many variables without a value are in it.
+            if np.prod(variable.shape) > 0:
+                found.add(path)
+    return found
 
 
 def _regenerates(law: Law, seed: int, path: str, values: np.ndarray) -> bool:

@@ -1,41 +1,60 @@
 """Loading a compact export as a Keras model."""
 
+import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path, PureWindowsPath
 
 import keras
 import numpy as np
 
 from bnkeras.compact.digests import file_digest, values_digest
-from bnkeras.compact.manifest import Manifest, Provenance, read_manifest
-from bnkeras.errors import ExportError, RegimeError
+from bnkeras.compact.external import find_external
+from bnkeras.compact.keras_config import build_from
+from bnkeras.compact.manifest import (
+    ArchitectureRecord,
+    ConfigRecord,
+    Manifest,
+    Provenance,
+    read_manifest,
+)
+from bnkeras.compact.provenance import weights_of
+from bnkeras.errors import ExportError, RegimeError, SeedingError
 from bnkeras.models.registry import build
-from bnkeras.models.variables import grouped_variables, seeded_laws
+from bnkeras.models.variables import initializer_slot, layers_of, seeded_laws
 from bnkeras.regimes import set_regime
 from bnkeras.seeding import GENERATOR, GENERATOR_VERSION
-from bnkeras.seeding.initializer import expecting
+from bnkeras.seeding.initializer import Seeded, expecting
 
 # A seed costs no bytes: a small file could ask for any amount of memory. 8 GiB of
 # weights are far above every network of this package.
 _MOST_VALUES = 2**31
 
 
-def load_compact(path: str | Path) -> keras.Model:
+def load_compact(
+    path: str | Path, external: Iterable[str | Path] = (), *, into: keras.Model | None = None
+) -> keras.Model:
     """Build the network of a compact export, with the weights it was saved with.
 
-    The network comes from `bnkeras.build`; nothing of the export is executed. Its
-    regime is set again, so it is ready to train on; after a selection made by hand
-    everything trains.
+    The network comes from `bnkeras.build`, or from its configuration by Keras in safe
+    mode; nothing of the export is executed. Its regime is set again, so it is ready to
+    train on; after a selection made by hand everything trains. A front is in the graph
+    alone: `tf.saved_model.load` has it.
 
     Args:
         path: directory that `save_compact` wrote.
+        external: files, and folders with files, of external weights. Those inside the
+            export and in the folder `external` beside it are found without.
+        into: a built model of the same variables to fill instead of a new one, for
+            exports of models that have no configuration.
 
     Returns:
         The model, equal to the saved one bit for bit.
 
     Raises:
         InputError: there is no compact export at `path`.
-        ExportError: the export is damaged, or regenerates to other values than it was
-            saved with; the message names the file or the variable.
+        ExportError: the export is damaged, a file of external weights is missing, or
+            the export regenerates to other values than it was saved with; the message
+            names the file or the variable.
 
     Example:
         >>> model = bnkeras.load_compact("saved_models/mine")
@@ -44,7 +63,7 @@ def load_compact(path: str | Path) -> keras.Model:
     path = Path(path)
     manifest = read_manifest(path)
     check_files(path, manifest)
-    return rebuild(path, manifest)
+    return rebuild(path, manifest, external, into)
 
 
 def check_files(path: Path, manifest: Manifest) -> None:
@@ -74,12 +93,56 @@ def check_files(path: Path, manifest: Manifest) -> None:
             )
 
 
-def rebuild(path: Path, manifest: Manifest) -> keras.Model:
-    """Build the model that `manifest` describes and give it its values.
+def rebuild(
+    path: Path,
+    manifest: Manifest,
+    external: Iterable[str | Path] = (),
+    into: keras.Model | None = None,
+) -> keras.Model:
+    """Build the model that `manifest` describes, or take `into`, and give it its values.
 
     Raises:
         ExportError: it cannot be built, or a variable differs from its digest.
     """
+    # Before the network is built, which takes time and memory.
+    file = _check_claims(path, manifest, external)
+    model = _build(path, manifest) if into is None else into
+    if manifest.regime is not None:
+        try:
+            # Before its values: the regimes of random-k make variables of their own.
+            set_regime(model, manifest.regime)
+        except RegimeError as error:
+            raise ExportError(f"{path}: {error}") from error
+    variables = _matched(path, manifest, model)
+    if into is None and isinstance(manifest.architecture, ArchitectureRecord):
+        _check_laws(path, manifest, model)
+    for row, values in _kept_values(path, manifest, file):
+        _check_digest(path, row, values)
+        variables[row.path].assign(values)
+    _regenerate(path, manifest, model, variables)
+    for layer in layers_of(model):
+        # Such as Normalization, which makes constants of its weights.
+        if layer.weights and hasattr(layer, "finalize_state"):
+            layer.finalize_state()
+    return model
+
+
+def check_values(path: Path, manifest: Manifest, external: Iterable[str | Path] = ()) -> None:
+    """Check the digest of every variable without a network.
+
+    Raises:
+        ExportError: a variable, regenerated or read, differs from its digest.
+    """
+    file = _check_claims(path, manifest, external)
+    for row, values in _kept_values(path, manifest, file):
+        _check_digest(path, row, values)
+    for row in manifest.of("seeded"):
+        values = _initializer(path, manifest.seed, row)(row.shape)
+        _check_digest(path, row, keras.ops.convert_to_numpy(values))
+
+
+def _check_claims(path: Path, manifest: Manifest, external: Iterable[str | Path]) -> Path | None:
+    """Compare what `manifest` needs with what is there; return the file of external values."""
     generator = manifest.generator
     if (generator.name, generator.version) != (GENERATOR, GENERATOR_VERSION):
         raise ExportError(
@@ -87,34 +150,47 @@ def rebuild(path: Path, manifest: Manifest) -> keras.Model:
             f"this version of bnkeras has {GENERATOR!r} version {GENERATOR_VERSION}. Install the "
             f"version of bnkeras that wrote it: {manifest.versions.get('bnkeras', 'unknown')}."
         )
-    model = _build(path, manifest)
-    variables = {entry.path: entry.variable for entry in grouped_variables(model)}
-    _check_variables(path, manifest, variables)
-    _check_laws(path, manifest, model)
-    for row, values in stored_values(path, manifest):
-        _check_digest(path, row, values)
-        variables[row.path].assign(values)
-    for row in manifest.of("seeded"):
-        _check_digest(path, row, variables[row.path].numpy())
-    if manifest.regime is not None:
-        try:
-            set_regime(model, manifest.regime)
-        except RegimeError as error:
-            raise ExportError(f"{path}: {error}") from error
-    return model
+    _check_room(path, manifest)
+    return manifest.external and find_external(path, manifest.external, external)
 
 
-def stored_values(path: Path, manifest: Manifest) -> list[tuple[Provenance, np.ndarray]]:
-    """Return the stored variables' rows and values, read from the checkpoint's raw bytes."""
-    rows = manifest.of("stored")
-    count = sum(row.size for row in rows)
+def stored_values(path: Path, manifest: Manifest) -> Iterator[tuple[Provenance, np.ndarray]]:
+    """Yield the stored variables' rows and values, read from the checkpoint's raw bytes."""
+    _check_room(path, manifest)
     file = _inside(path, manifest.stored.file)
-    if file.stat().st_size < manifest.stored.offset + 4 * count:
+    return _values(file, manifest.stored.offset, manifest.of("stored"))
+
+
+def _check_room(path: Path, manifest: Manifest) -> None:
+    """Raise ExportError if the rows claim more than an export has, or than its file."""
+    count = sum(row.size for row in manifest.variables)
+    if count > _MOST_VALUES:
+        raise ExportError(
+            f"{path} claims a network of {count} values; an export has at most {_MOST_VALUES}."
+        )
+    file, rows = _inside(path, manifest.stored.file), manifest.of("stored")
+    if file.stat().st_size < manifest.stored.offset + sum(row.bytes for row in rows):
+        count = sum(row.size for row in rows)
         raise ExportError(f"{file} ends before the {count} stored values that it should hold.")
-    flat = np.fromfile(file, "<f4", count, offset=manifest.stored.offset)
-    ends = np.cumsum([row.size for row in rows])
-    parts = np.split(flat, ends[:-1]) if rows else []
-    return [(row, part.reshape(row.shape)) for row, part in zip(rows, parts, strict=True)]
+
+
+def _kept_values(
+    path: Path, manifest: Manifest, external: Path | None
+) -> Iterator[tuple[Provenance, np.ndarray]]:
+    """Yield the rows and values of all variables that are in files."""
+    yield from stored_values(path, manifest)
+    if external is not None:
+        yield from _values(external, 0, manifest.of("external"))
+
+
+def _values(
+    file: Path, offset: int, rows: list[Provenance]
+) -> Iterator[tuple[Provenance, np.ndarray]]:
+    with file.open("rb") as stream:
+        stream.seek(offset)
+        for row in rows:
+            dtype = np.dtype(row.dtype).newbyteorder("<")
+            yield row, np.fromfile(stream, dtype, row.size).reshape(row.shape)
 
 
 def _inside(path: Path, name: str) -> Path:
@@ -128,32 +204,59 @@ def _inside(path: Path, name: str) -> Path:
 
 def _build(path: Path, manifest: Manifest) -> keras.Model:
     """Build the network, which takes no more memory than the manifest's rows say."""
-    count = sum(row.size for row in manifest.variables)
-    if count > _MOST_VALUES:
-        raise ExportError(
-            f"{path} claims a network of {count} values; an export has at most {_MOST_VALUES}."
-        )
     architecture = manifest.architecture
     try:
-        with expecting({row.path: row.shape for row in manifest.variables}):
-            return build(architecture.name, **architecture.arguments)
+        if isinstance(architecture, ArchitectureRecord):
+            with expecting({row.path: row.shape for row in manifest.variables}):
+                return build(architecture.name, **architecture.arguments)
+        if isinstance(architecture, ConfigRecord):
+            return build_from(architecture.config, manifest.variables)
     except Exception as error:  # forged arguments can make Keras raise anything
         raise ExportError(f"{path}: the network cannot be built: {error}") from error
+    raise ExportError(
+        f"{path} is of the model {architecture.name!r}, which cannot be built from the export: "
+        f"{architecture.reason} Build it and fill it with load_compact(path, into=model), or serve "
+        f"the export by plain TensorFlow."
+    )
 
 
-def _check_variables(path: Path, manifest: Manifest, variables: dict) -> None:
-    """Compare paths and shapes of the built network with the manifest's rows."""
-    built = {name: tuple(variable.shape) for name, variable in variables.items()}
-    recorded = {row.path: row.shape for row in manifest.variables}
-    for name in sorted(built.keys() ^ recorded.keys()):
-        where = "the network has no" if name in recorded else "the export lacks the"
+def _matched(path: Path, manifest: Manifest, model: keras.Model) -> dict[str, keras.Variable]:
+    """Return the variables of the network by the paths of the manifest's rows."""
+    entries = weights_of(model)
+    rows = {row.path: row for row in manifest.variables}
+    built = {entry.path: entry.variable for entry in entries}
+    if built.keys() != rows.keys() and _are_alike(list(rows), [entry.path for entry in entries]):
+        built = dict(zip(rows, (entry.variable for entry in entries), strict=True))
+    for name in sorted(built.keys() ^ rows.keys()):
+        where = "the network has no" if name in rows else "the export lacks the"
         raise ExportError(f"{path}: {where} variable {name!r}. The export is of another network.")
-    for name, shape in built.items():
-        if recorded[name] != shape:
+    for name, variable in built.items():
+        recorded, actual = rows[name], (variable.dtype, tuple(variable.shape))
+        if (recorded.dtype, recorded.shape) != actual:
             raise ExportError(
-                f"{path}: the variable {name!r} has shape {recorded[name]} in the export and "
-                f"{shape} in the network {manifest.architecture.arguments}."
+                f"{path}: the variable {name!r} has the shape {recorded.shape} and the type "
+                f"{recorded.dtype} in the export; in the network {model.name!r} {actual[1]} and "
+                f"{actual[0]}."
             )
+        if variable.path != name:
+            # What it is called from here on, in rule tables and in an export of its own.
+            variable._path = name
+    return built
+
+
+def _are_alike(one: list[str], other: list[str]) -> bool:
+    """Whether paths differ only in what Keras makes up: the numbers of layers without a name.
+
+    A nested model is named in the paths of its variables where it built them itself, and
+    is not where its configuration did.
+    """
+    return len(one) == len(other) and all(map(_is_alike, one, other))
+
+
+def _is_alike(one: str, other: str) -> bool:
+    parts = [re.sub(r"_\d+(?=/|$)", "", path).split("/") for path in (one, other)]
+    shared = min(map(len, parts))
+    return parts[0][-shared:] == parts[1][-shared:]
 
 
 def _check_laws(path: Path, manifest: Manifest, model: keras.Model) -> None:
@@ -165,6 +268,34 @@ def _check_laws(path: Path, manifest: Manifest, model: keras.Model) -> None:
                 f"{path}: the manifest says that the law of the variable {row.path!r} is "
                 f"{row.law}; in the network it is {laws.get(row.path)}."
             )
+
+
+def _regenerate(
+    path: Path, manifest: Manifest, model: keras.Model, variables: dict[str, keras.Variable]
+) -> None:
+    """Give the seeded variables their values, and their layers the laws of these."""
+    laws = {} if manifest.seed is None else seeded_laws(model, manifest.seed)
+    layers = {id(v): layer for layer in layers_of(model) for v in layer._trainable_variables}
+    for row in manifest.of("seeded"):
+        variable = variables[row.path]
+        # `bnkeras.build` has done both already.
+        if str(laws.get(row.path)) != row.law or values_digest(variable.numpy()) != row.digest:
+            layer, initializer = layers[id(variable)], _initializer(path, manifest.seed, row)
+            variable.assign(initializer(row.shape))
+            if slot := initializer_slot(layer, variable):
+                setattr(layer, slot, initializer)
+            _check_digest(path, row, variable.numpy())
+
+
+def _initializer(path: Path, seed: int, row: Provenance) -> Seeded:
+    try:
+        initializer = Seeded(row.law, seed, row.path)
+        initializer.law.resolve(row.shape)
+    except SeedingError as error:
+        raise ExportError(f"{path}: the variable {row.path!r} cannot be seeded: {error}") from error
+    if not initializer.law.reproducible:
+        raise ExportError(f"{path}: {row.path!r} has a law that seeds to rounding only: {row.law}.")
+    return initializer
 
 
 def _check_digest(path: Path, row: Provenance, values: np.ndarray) -> None:

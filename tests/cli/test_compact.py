@@ -40,6 +40,41 @@ def bare(tmp_path_factory):
     return bnkeras.save_compact(model, tmp_path_factory.mktemp("bare") / "export")
 
 
+@pytest.fixture(scope="module")
+def foreign(tmp_path_factory):
+    """An export of a subclassed model behind a front, with external weights."""
+    import keras
+    import numpy as np
+    import tensorflow as tf
+
+    import bnkeras
+
+    class Mine(keras.Model):
+        def __init__(self):
+            super().__init__(name="mine")
+            self.dense = keras.layers.Dense(32, name="dense")
+            self.bn = keras.layers.BatchNormalization(name="bn")
+
+        def call(self, x):
+            return self.bn(self.dense(x))
+
+    class Lengths(tf.Module):
+        spec = tf.TensorSpec([None], tf.string, "text")
+
+        def __call__(self, texts):
+            return tf.cast(tf.strings.length(texts)[:, None] + tf.range(16), tf.float32)
+
+    model = Mine()
+    model(np.ones((2, 16), np.float32))
+    return bnkeras.save_compact(
+        bnkeras.set_regime(model, "bnonly"),
+        tmp_path_factory.mktemp("foreign") / "export",
+        front=Lengths(),
+        external=["*"],
+        external_origin="a backbone",
+    )
+
+
 def test_inspect_for_people(run, recorded):
     code, out, err = run("inspect", recorded)
     assert (code, err) == (0, "")
@@ -47,6 +82,9 @@ def test_inspect_for_people(run, recorded):
     assert facts["network"].startswith("resnet_cifar(")
     assert "depth=14" in facts["network"]
     assert "input_shape=[8, 8, 1]" in facts["network"]
+    image = "image float32 [?, 8, 8, 1]"
+    logits = "logits float32 [?, 10], probabilities float32 [?, 10]"
+    assert facts["signature"] == f"{image} -> {logits}"
     assert facts["seed"] == "3"
     assert facts["generator"] == "philox4x32-10/quantile16 version 1"
     assert facts["regime"] == "bnoutput"
@@ -59,6 +97,8 @@ def test_inspect_for_people(run, recorded):
     # The stem's kernel has too few values. The output layer's is as seeded: nothing was trained.
     assert rows["seeded"] == ["seeded", "15", "173,696", "694,784", "0", "0.0%"]
     assert rows["stored"][:5] == ["stored", "62", "2,394", "9,576", "9,576"]
+    assert rows["external"] == ["external", "0", "0", "0", "0", "0.0%"]
+    assert not {"front", "external", "loads"} & set(facts)
     size = sum(file.stat().st_size for file in recorded.rglob("*") if file.is_file())
     assert f"{size:,} bytes in all: " in out
     assert out.endswith(" of the 704,360 bytes that all values take in float32.\n")
@@ -101,6 +141,61 @@ def test_inspect_of_what_is_not_recorded(run, bare):
     assert "accuracy" not in facts
 
 
+def test_inspect_of_a_model_of_another_origin(run, foreign):
+    code, out, _ = run("inspect", foreign)
+    assert code == 0
+    facts = dict(line.split(None, 1) for line in out.split("\n\n")[0].splitlines())
+    assert facts["network"] == "mine"
+    assert facts["loads"].startswith("only into a model: The configuration holds 'Mine' of ")
+    assert facts["front"] == "text string [?]"
+    assert facts["signature"] == "inputs float32 [?, 16] -> outputs float32 [?, 32]"
+    assert facts["seed"] == "none"
+    (file,) = (foreign.parent / "external").iterdir()
+    assert facts["external"] == f"a backbone, 2,176 bytes, in {file}"
+    rows = {line.split()[0]: line.split() for line in out.split("\n\n")[1].splitlines()}
+    assert rows["external"] == ["external", "2", "544", "2,176", "0", "0.0%"]
+
+    _, out, _ = run("inspect", foreign, "--json")
+    facts = json.loads(out)
+    assert (facts["arguments"], facts["rebuilt"], facts["seed"]) == (None, False, None)
+    assert facts["front"] == {"name": "text", "dtype": "string", "shape": [None]}
+    assert facts["inputs"] == [{"name": "inputs", "dtype": "float32", "shape": [None, 16]}]
+    assert facts["external"]["found"] == str(file)
+
+
+def test_inspect_where_the_external_weights_are_missing(run, foreign, tmp_path):
+    export = shutil.copytree(foreign, tmp_path / "export")
+    _, out, _ = run("inspect", export, "--json")
+    external = json.loads(out)["external"]
+    assert external["found"] is None
+    _, out, _ = run("inspect", export)
+    assert f"a backbone, 2,176 bytes, missing: {external['file']}" in out
+    shutil.copy(foreign.parent / "external" / external["file"], export / "assets")
+    _, out, _ = run("inspect", export)
+    assert f"in {export / 'assets' / external['file']}" in out
+
+
+def test_verify_looks_where_it_is_told(run, tmp_path):
+    import keras
+
+    import bnkeras
+
+    model = keras.Sequential([keras.Input((16,)), keras.layers.Dense(32, name="dense")], name="m")
+    bnkeras.set_regime(model, [("*", "freeze")])
+    export = bnkeras.save_compact(model, tmp_path / "export", external=["*"])
+    assert run("verify", export)[0] == 0
+    (tmp_path / "external").rename(tmp_path / "elsewhere")
+    code, out, err = run("verify", export)
+    assert code == 1
+    assert "variables    failed" in out
+    assert "external weights" in err
+    code, out, err = run("verify", export, "--external", tmp_path / "elsewhere")
+    # The graph looks only where every loader of TensorFlow finds it.
+    assert code == 1
+    assert "2 external ones have the recorded digests" in out
+    assert "graph        failed" in out
+
+
 def test_inspect_reads_the_manifest_alone(recorded, tmp_path):
     export = shutil.copytree(recorded, tmp_path / "export")
     shutil.rmtree(export / "variables")
@@ -133,8 +228,9 @@ def test_verify_as_json(run, bare):
     assert verdict["verified"] is True
     assert (verdict["failed"], verdict["error"]) == (None, None)
     assert verdict["passed"]["files"]["files"] == 4
-    assert verdict["passed"]["variables"] == {"variables": 7, "seeded": 1, "stored": 6}
-    assert verdict["passed"]["graph"] == {"probe_images": 8, "largest_difference": 0.0}
+    count = {"variables": 8, "seeded": 1, "stored": 7, "external": 0}
+    assert verdict["passed"]["variables"] == count
+    assert verdict["passed"]["graph"] == {"probes": 8, "largest_difference": 0.0}
 
 
 @pytest.fixture
@@ -160,7 +256,7 @@ def test_verify_says_what_failed(run, damaged):
     (line,) = err.splitlines()
     assert line.startswith("bnkeras: ")
     assert "variables.data-00000-of-00001 is damaged" in line
-    assert "and the values of 'hidden1_bn/gamma' changed" in line
+    assert "and the values of 'hidden1_dense/bias' changed" in line
 
 
 def test_verify_says_what_failed_as_json(run, damaged):

@@ -21,19 +21,24 @@ def perturb():
 
     What a regeneration from the seed gives is then right for the frozen weights only.
     """
-    from bnkeras.models.variables import Group, grouped_variables
+    from bnkeras.models.variables import Group, grouped_variables, layers_of
 
     def _perturb(model, seed=0):
         random = np.random.default_rng(seed)
         for path, group, variable in grouped_variables(model):
             if not (variable.trainable or group is Group.STATISTICS):
                 continue
+            if variable.dtype != "float32":
+                continue
             values = random.normal(0, 0.1, variable.shape)
-            if path.endswith(("gamma", "moving_variance")):
+            if path.endswith(("gamma", "variance")):
                 values = 0.5 + np.abs(values)
             elif group is not Group.STATISTICS:
                 values += np.asarray(variable)
             variable.assign(values.astype(np.float32))
+        for layer in layers_of(model):
+            if hasattr(layer, "finalize_state"):
+                layer.finalize_state()
         return model
 
     return _perturb

@@ -25,7 +25,7 @@ def test_it_says_what_was_saved(small, tmp_path):
         training={"recipe": {"seed": 5}, "result": {"test_accuracy": 0.5, "loss": float("nan")}},
     )
     manifest = read_manifest(export)
-    assert manifest.format_version == 1
+    assert manifest.format_version == 2
     assert manifest.seed == 5
     assert manifest.generator.model_dump() == {"name": "philox4x32-10/quantile16", "version": 1}
     assert manifest.architecture.name == "resnet_cifar"
@@ -38,9 +38,19 @@ def test_it_says_what_was_saved(small, tmp_path):
         "features": "he_normal",
         "gamma": "uniform(0, 1)",
         "beta": "constant(0)",
+        "norm": "batch",
         "dtype": "float32",
     }
     assert manifest.regime == "bnonly"
+    image = {"name": "image", "dtype": "float32", "shape": (None, 8, 8, 1)}
+    assert [record.model_dump() for record in manifest.inputs] == [image]
+    logits = {"name": "logits", "dtype": "float32", "shape": (None, 12)}
+    assert [record.model_dump() for record in manifest.outputs] == [
+        logits,
+        {**logits, "name": "probabilities"},
+    ]
+    assert manifest.front is None
+    assert manifest.external is None
     assert manifest.class_names == tuple(names)
     assert manifest.preprocessing == {"scale": "channel", "mean": [0.1], "std": [0.5]}
     assert manifest.training["result"] == {"test_accuracy": 0.5, "loss": None}
@@ -153,8 +163,12 @@ def _drop(key):
         (_set("variables", 0, 1, value=[-1]), "greater than or equal to 0"),
         (_set("variables", 0, 1, value=[10**400]), "less than or equal to 2147483648"),
         (_set("variables", 0, 1, value=[1] * 9), "at most 8 items"),
-        (_set("variables", 0, 2, value="float64"), "Input should be 'float32'"),
-        (_set("variables", 0, 3, value="external"), "Input should be 'seeded' or 'stored'"),
+        (_set("variables", 0, 2, value="float64"), "Input should be 'float32', 'int32' or 'int64'"),
+        (_set("variables", 0, 3, value="else"), "Input should be 'seeded', 'stored' or 'external'"),
+        (_set("variables", 0, 3, value="external"), "external: None with 1 external variables"),
+        (_drop("external"), "external: Field required"),
+        (_drop("inputs"), "inputs: Field required"),
+        (_set("inputs", 0, "more", value=1), "inputs: 0: more: Extra inputs are not permitted"),
         (_set("variables", 0, 3, value="seeded"), "stem_conv/kernel is seeded with law None"),
         (_set("variables", 0, 4, value="he_normal"), "stem_conv/kernel is stored with law he_norm"),
         (_set("variables", 0, 0, value="stem_bn/gamma"), "a path occurs twice"),
@@ -172,7 +186,7 @@ def test_a_forged_manifest_is_refused(export, forge, change, message):
     assert message in str(caught.value)
 
 
-@pytest.mark.parametrize("version", [0, 2, "1", None, [1]])
+@pytest.mark.parametrize("version", [0, 3, "1", None, [1]])
 def test_another_format_version_says_what_to_install(export, forge, version):
     forge(export, _set("format_version", value=version))
     with pytest.raises(ExportError, match="Install the version of bnkeras that wrote it") as caught:

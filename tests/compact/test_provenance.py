@@ -81,6 +81,7 @@ def test_batch_norm_is_stored_even_where_it_is_as_seeded(tmp_path):
     provenances = _provenances(bnkeras.save_compact(model, tmp_path / "export"))
     assert {path: kind for path, kind in provenances.items() if kind == "seeded"} == {
         "hidden1_dense/kernel": "seeded",
+        "hidden1_dense/bias": "seeded",
         "output/kernel": "seeded",
     }
 

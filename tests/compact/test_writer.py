@@ -78,7 +78,7 @@ def test_something_else_is_not_replaced(model, tmp_path):
 
 @pytest.mark.parametrize(
     "where",
-    [(graph.CompactModule, "_serve"), (Manifest, "write"), (replacing, "_move_into_place")],
+    [(graph.CompactModule, "signatures"), (Manifest, "write"), (replacing, "_move_into_place")],
     ids=["tracing", "manifest", "renaming"],
 )
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
@@ -160,13 +160,6 @@ def test_a_place_that_cannot_be_written(model, tmp_path, place):
     path = place.format(file=tmp_path / "file", closed=tmp_path / "closed")
     with pytest.raises(ExportError, match=f"The export {path} cannot be written: "):
         bnkeras.save_compact(model, path)
-
-
-def test_a_network_of_another_origin(tmp_path):
-    model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(4)], name="my_own")
-    with pytest.raises(ExportError, match=r"'my_own' was not made by bnkeras\.build"):
-        bnkeras.save_compact(model, tmp_path / "export")
-    assert not list(tmp_path.iterdir())
 
 
 def test_variables_of_another_type(tmp_path):

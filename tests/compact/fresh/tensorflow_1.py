@@ -18,31 +18,39 @@ cases = sorted(case for case in folder.iterdir() if (case / "export").is_dir())
 
 
 def load(session, case, scope=None):
-    """Load, and return the tensors of the signature: input, logits."""
+    """Load, and return the tensors of the signature by name: inputs, outputs."""
     path = str(case / "export")
     graph = tf.saved_model.load(session, ["serve"], path, import_scope=scope)
     signature = graph.signature_def["serving_default"]
     prefix = f"{scope}/" if scope else ""
-    names = (signature.inputs["image"].name, signature.outputs["logits"].name)
-    return [session.graph.get_tensor_by_name(prefix + name.removeprefix(prefix)) for name in names]
+
+    def tensors(infos):
+        return {
+            name: session.graph.get_tensor_by_name(prefix + info.name.removeprefix(prefix))
+            for name, info in infos.items()
+        }
+
+    return tensors(signature.inputs), tensors(signature.outputs)
 
 
 def serve(session, case, tensors):
-    image, logits = tensors
-    for file in sorted(case.glob("images_*.npy")):
-        yield file.name, session.run(logits, {image: np.load(file)})
+    inputs, outputs = tensors
+    for file in sorted(case.glob("inputs_*.npz")):
+        values = np.load(file)
+        yield file.name, session.run(outputs, {inputs[name]: values[name] for name in values})
 
 
 for case in cases:
     with tf.Session(graph=tf.Graph()) as session:
-        for name, logits in serve(session, case, load(session, case)):
-            np.save(case / name.replace("images", "tensorflow_1"), logits)
+        for name, outputs in serve(session, case, load(session, case)):
+            np.savez(case / name.replace("inputs", "tensorflow_1"), **outputs)
 
 with tf.Session(graph=tf.Graph()) as session:
-    names = ("digits", "twin", "bnonly", "digits")
+    names = ("digits", "twin", "bnonly", "digits", "backbone", "copied", "backbone")
     together = [folder / name for name in names if folder / name in cases]
     loaded = [load(session, case, f"export{i}") for i, case in enumerate(together)]
     for case, tensors in zip(together, loaded, strict=True):
-        for name, logits in serve(session, case, tensors):
-            alone = np.load(case / name.replace("images", "tensorflow_1"))
-            np.testing.assert_array_equal(logits, alone)
+        for name, outputs in serve(session, case, tensors):
+            alone = np.load(case / name.replace("inputs", "tensorflow_1"))
+            for key, value in outputs.items():
+                np.testing.assert_array_equal(value, alone[key])

@@ -12,8 +12,10 @@ import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
 
-def serve(loaded, images):
-    return loaded.signatures["serving_default"](image=tf.constant(images))
+def serve(loaded, file):
+    """Return the outputs for the inputs in `file`, both by name."""
+    inputs = {name: tf.constant(values) for name, values in np.load(file).items()}
+    return loaded.signatures["serving_default"](**inputs)
 
 
 folder = Path(sys.argv[1])
@@ -26,15 +28,16 @@ for case in cases[::2]:
 gc.collect()
 
 for case in cases:
-    for file in sorted(case.glob("images_*.npy")):
-        images = np.load(file)
-        outputs = serve(loaded[case], images)
-        assert set(outputs) == {"logits", "probabilities"}, outputs
-        logits = outputs["logits"].numpy()
-        np.testing.assert_array_equal(outputs["probabilities"], tf.nn.softmax(logits))
+    for file in sorted(case.glob("inputs_*.npz")):
+        outputs = {name: value.numpy() for name, value in serve(loaded[case], file).items()}
+        if "logits" in outputs:
+            assert set(outputs) == {"logits", "probabilities"}, outputs
+            softmax = tf.nn.softmax(outputs["logits"])
+            np.testing.assert_array_equal(outputs["probabilities"], softmax)
         if case in again:
-            np.testing.assert_array_equal(serve(again[case], images)["logits"], logits)
-        np.save(case / file.name.replace("images", "tensorflow_2"), logits)
+            for name, value in serve(again[case], file).items():
+                np.testing.assert_array_equal(value, outputs[name])
+        np.savez(case / file.name.replace("inputs", "tensorflow_2"), **outputs)
     module = loaded[case]
     tf.saved_model.save(module, str(case / "resaved"), signatures=module.signatures)
 
