@@ -116,8 +116,10 @@ class TextBatches(PreparedBatches):
             },
         }
         if self._glove_file is not None and not model.get_layer("embedding").embeddings.trainable:
+            glove = self.source["glove"]
             arguments |= {
                 "external": [_EMBEDDING],
+                "external_origin": f"{glove['file']}, SHA-256 {glove['sha256']}",
                 "copy_external": self._recipe.model.glove_export == "copy",
             }
         return arguments
