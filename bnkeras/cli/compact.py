@@ -59,9 +59,9 @@ def inspect(path: Export, as_json: Json = False) -> None:
 def verify(path: Export, external: External = None, as_json: Json = False) -> None:
     """Check that the files, the weights and the graph of an export agree.
 
-    The exit code is 0 if they do, else 1. The last check runs the graph, which finds
-    external weights in the export and in the folder `external` beside it: where an export
-    is from an untrusted source, verify it in a sandbox.
+    The exit code is 0 if they do, else 1. The last check runs the graph: where an
+    export is from an untrusted source, verify it in a sandbox. The graph finds external
+    weights only in the export and in the folder external beside it.
 
     Examples:
 

@@ -215,7 +215,7 @@ def probe_batch(
     Rows of ids end in more and more zeros, as sequences that are padded do.
     """
     return {
-        record.name: _probe(path, seed, record, max(vocabulary, 2), f"compact/probe{index or ''}")
+        record.name: _probe(path, seed, record, vocabulary, f"compact/probe{index or ''}")
         for index, record in enumerate(inputs)
     }
 
@@ -243,7 +243,7 @@ def _probe(path: Path, seed: int, record: TensorRecord, vocabulary: int, stream:
         return words % 2 == 0
     if len(shape) >= 4:
         return (words % 256).astype(record.dtype)  # pixels
-    ids = 1 + words % np.uint32(vocabulary - 1)
+    ids = np.minimum(1 + words % np.uint32(max(1, vocabulary - 1)), np.uint32(vocabulary - 1))
     if len(shape) == 2:
         lengths = np.maximum(1, shape[1] - np.arange(rows))
         ids[np.arange(shape[1]) >= lengths[:, None]] = 0

@@ -115,6 +115,10 @@ def save_compact(
     target = Path(path).resolve()
     check_target(target)
     rows, sources = classify(model, seed, external)
+    if sources.external and not copy_external and target.name == FOLDER:
+        raise ExportError(
+            f"{target} is where external weights of exports beside it belong. Choose another name."
+        )
     with replacing(target) as partial:
         scratch = partial / "scratch"
         scratch.mkdir()

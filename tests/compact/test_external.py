@@ -232,6 +232,13 @@ def test_patterns_that_cannot_be(model, tmp_path, patterns, message):
     assert not list(tmp_path.iterdir())
 
 
+def test_an_export_is_not_called_as_the_folder_is(model, tmp_path):
+    with pytest.raises(ExportError, match="is where external weights of exports beside it belong"):
+        bnkeras.save_compact(model, tmp_path / "external", external=["embedding/*"])
+    assert not list(tmp_path.iterdir())
+    bnkeras.save_compact(model, tmp_path / "external", external=["embedding/*"], copy_external=True)
+
+
 def test_an_integer_is_not_external(tmp_path):
     scale = keras.layers.Normalization(name="scale")
     model = keras.Sequential([keras.Input((4,)), scale, keras.layers.Dense(3, name="dense")])
