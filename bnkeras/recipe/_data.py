@@ -31,13 +31,13 @@ class ImageData(DataSettings):
     )
     translate: t.Amount = Field(0, description="random shift of up to so many pixels")
     image_size: t.Count | None = Field(
-        None, description="height and width that photographs are cropped and resized to"
+        None, description="height and width that photographs are resized to"
     )
     crop_scale: t.CropScale | None = Field(
-        None, description="a training crop's share of the area, from and to"
+        None, description="share of a photograph's area in a training crop, from, to"
     )
     crop_aspect: t.CropAspect | None = Field(
-        None, description="a training crop's width over height, from and to"
+        None, description="width over height of a training crop, from, to"
     )
 
 
@@ -54,11 +54,15 @@ def data_kind(dataset: Any) -> str:
     return "texts" if spec is not None and spec.kind == "texts" else "images"
 
 
-def unused_settings(kind: str) -> dict[str, str]:
-    """Return the settings that images of another kind than `kind` have: {name: why}."""
+def unused_settings(kind: str, fixed_size: bool) -> dict[str, str]:
+    """Return the settings that images of another kind than `kind` have: {name: why}.
+
+    Those of photographs are passed over where a network takes images of any size: its
+    recipes have them, and small images are taken as they are.
+    """
     if kind == "jpegs":
         return {"translate": "is for images of one small size"}
-    if kind == "pixels":
+    if kind == "pixels" and fixed_size:
         photographs = ("image_size", "crop_scale", "crop_aspect")
         return dict.fromkeys(photographs, "is for photographs of many sizes")
     return {}

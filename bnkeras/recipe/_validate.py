@@ -1,23 +1,25 @@
 """From merged values to a validated document, or to everything that is wrong with them."""
 
+from collections.abc import Iterator
 from itertools import chain
 from typing import Any, Literal, NamedTuple, get_args, get_origin
 
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
-from bnkeras.errors import did_you_mean
+from bnkeras.errors import RegimeError, did_you_mean
 from bnkeras.pipelines import DATASETS
 from bnkeras.recipe._data import DATA, DEFAULT_IMAGE_SIZE, unused_settings
 from bnkeras.recipe._draft import Draft
 from bnkeras.recipe._faults import Fault, suggest
-from bnkeras.recipe._networks import NETWORKS
+from bnkeras.recipe._networks import NETWORKS, Mlp, TweetLstm
 from bnkeras.recipe._overrides import read_value
 from bnkeras.recipe._schema import Document, keys
 from bnkeras.recipe._section import Section
 from bnkeras.recipe._toml import literal
 from bnkeras.recipe._types import GIVEN, Rule, one_of
 from bnkeras.regimes import REGIMES
+from bnkeras.regimes.sizes import trainable
 
 
 def validate(draft: Draft) -> tuple[Document | None, list[Fault]]:
@@ -33,6 +35,8 @@ def validate(draft: Draft) -> tuple[Document | None, list[Fault]]:
     # On the merged values, so that a fault elsewhere does not hide these.
     for fault in _across(draft):
         faults.setdefault(fault.key, fault)
+    if document is not None and not faults:
+        faults = {fault.key: fault for fault in _check_regime(document, draft)}
     return (None if faults else document), list(faults.values())
 
 
@@ -161,6 +165,25 @@ def _across(draft: Draft) -> list[Fault]:
     return faults
 
 
+def _check_regime(document: Document, draft: Draft) -> Iterator[Fault]:
+    """Yield the faults of a regime or norm that the network cannot have."""
+    model = document.model
+    arguments = model.build_arguments()
+    if isinstance(model, TweetLstm):
+        arguments["vocabulary_size"] = 2  # which the texts decide, and no regime depends on
+    try:
+        trainable(model.network, model.regime, **arguments)
+    except RegimeError as error:
+        yield Fault("model.regime", str(error), draft.origin(("model", "regime")))
+    if model.norm == "instance" and isinstance(model, Mlp | TweetLstm):
+        yield Fault(
+            "model.norm",
+            f'must be "batch", "group" or "layer" in {model.network}, whose units lack positions '
+            f'to take a mean over; received "instance"',
+            draft.origin(("model", "norm")),
+        )
+
+
 def _check_fit(draft: Draft, network: str, dataset: str, fault: Any) -> None:
     """The network takes the dataset's examples and tells its classes apart."""
     if network not in NETWORKS or dataset not in DATASETS:
@@ -190,6 +213,6 @@ def _check_fit(draft: Draft, network: str, dataset: str, fault: Any) -> None:
                 f"model.{key}",
                 f"must be {literal(need)}, as data.dataset is {shown}; received {literal(value)}",
             )
-    for key, why in unused_settings(spec.kind).items():
+    for key, why in unused_settings(spec.kind, "input_shape" in fields).items():
         if value := draft.get(("data", key)):
             fault(f"data.{key}", f"{why}, as those of {shown} are not; received {literal(value)}")

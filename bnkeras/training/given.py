@@ -1,6 +1,7 @@
 """Batches that a program hands over, from any tf.data.Dataset."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +17,8 @@ class Data:
     """Datasets of your own for `bnkeras.training.run`.
 
     Each yields batches (x, y): the network's inputs as they are to be, and integer labels
-    [batch]. The training batches are all of one size and are read again in every epoch.
+    [batch]. The training batches are all of the recipe's `train.batch_size` and are read
+    again in every epoch.
     A resumed run goes on where it was if the dataset yields the same batches again: give a
     shuffle a seed, and `reshuffle_each_iteration=False`.
 
@@ -59,6 +61,9 @@ class GivenBatches(Batches):
                 'train.keep = "best" chooses the epoch by its validation loss, and the data have '
                 'no validation. Give Data(validation=...), or set train.keep to "last".'
             )
+        self._classes = recipe.model.classes
+        for name, dataset in self._datasets.items():
+            _check(name, dataset, recipe)
         self.class_names = None if data.class_names is None else tuple(data.class_names)
         self.source = {"name": "given", "source": None, "sha256": None}
         self.examples = {name: _count(name, one) for name, one in self._datasets.items()}
@@ -71,6 +76,19 @@ class GivenBatches(Batches):
         rest = batches.repeat(max(self._epochs - epoch - 1, 0))
         return batches.skip(step).concatenate(rest).prefetch(tf.data.AUTOTUNE)
 
+    @contextmanager
+    def naming_corrupt_records(self) -> Iterator[None]:
+        """Turn TensorFlow's error at a label that is no class into one that says so."""
+        try:
+            yield
+        except tf.errors.InvalidArgumentError as error:
+            if "SparseSoftmaxCrossEntropy" not in str(error):
+                raise
+            raise DataError(
+                f"A label is none of the {self._classes} classes, 0 to {self._classes - 1}. Mend "
+                f"the labels, or set model.classes."
+            ) from error
+
     def evaluation(self, split: str) -> tf.data.Dataset:
         """Return the batches of a split, every example with the weight 1."""
 
@@ -81,8 +99,8 @@ class GivenBatches(Batches):
         return self._datasets[split].map(weigh).prefetch(tf.data.AUTOTUNE)
 
 
-def _count(name: str, dataset: Any) -> int | None:
-    """Return how many examples a dataset of batches has; None where batches differ in size."""
+def _check(name: str, dataset: Any, recipe: Recipe) -> None:
+    """Raise DataError unless `dataset` yields batches that the network of `recipe` takes."""
     if not isinstance(dataset, tf.data.Dataset):
         raise DataError(f"{name} is a tf.data.Dataset; received {type(dataset).__name__}.")
     spec = dataset.element_spec
@@ -90,15 +108,31 @@ def _count(name: str, dataset: Any) -> int | None:
         raise DataError(
             f"{name} yields batches (x, y) with labels y of shape [batch]; received {spec}."
         )
-    batches, size = int(dataset.cardinality()), spec[0].shape[0]
-    if batches < 1:
+    size, *shape = spec[0].shape.as_list() if spec[0].shape.rank else [None]
+    taken = getattr(recipe.model, "input_shape", None)
+    if taken is not None and not spec[0].shape[1:].is_compatible_with(taken):
         raise DataError(
-            f"{name} has a known number of batches, at least one; its cardinality is {batches}. "
-            f"State it with tf.data.experimental.assert_cardinality, and leave out repeat()."
+            f"{name} yields x of shape [batch, {', '.join(map(str, shape))}]; the network takes "
+            f"{list(taken)}: --set 'model.input_shape=…'."
         )
     if name == "train" and size is None:
         raise DataError(
             "The training batches are all of one size; received batches of unknown size. Give "
             "batch(..., drop_remainder=True)."
+        )
+    if name == "train" and size != recipe.train.batch_size:
+        raise DataError(
+            f"train.batch_size is that of the batches given; received {recipe.train.batch_size} "
+            f"with batches of {size}. Set train.batch_size={size}."
+        )
+
+
+def _count(name: str, dataset: tf.data.Dataset) -> int | None:
+    """Return how many examples a dataset of batches has; None where batches differ in size."""
+    batches, size = int(dataset.cardinality()), dataset.element_spec[0].shape[0]
+    if batches < 1:
+        raise DataError(
+            f"{name} has a known number of batches, at least one; its cardinality is {batches}. "
+            f"State it with tf.data.experimental.assert_cardinality, and leave out repeat()."
         )
     return batches * size if size else None

@@ -172,7 +172,7 @@ def _check_fit(recipe: Recipe, prepared: Prepared) -> None:
                 f"{list(value) if isinstance(value, tuple) else value}. Add --set "
                 f"'model.{key}={shown}'."
             )
-    for key, why in unused_settings(spec.kind).items():
+    for key, why in unused_settings(spec.kind, hasattr(model, "input_shape")).items():
         if value := getattr(data, key, None):
             raise RecipeError(
                 f"data.{key} {why}, as those of {spec.name} are not; received {value}."

@@ -5,7 +5,7 @@ import io
 import json
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,7 @@ class RunDirectory:
             RunDirectoryError: it cannot be written, holds something else or the run of
                 another recipe, or another process is running in it.
         """
+        created = not self.path.exists()
         try:
             self._check(recipe)
             self.path.mkdir(parents=True, exist_ok=True)
@@ -67,6 +68,11 @@ class RunDirectory:
             yield
         finally:
             lock.release()
+            if created and not self._recipe.exists():
+                # Nothing began: what the recipe asks for was refused.
+                with suppress(OSError):
+                    (self.path / ".lock").unlink(missing_ok=True)
+                    self.path.rmdir()
 
     def begin(self, recipe: Recipe, start: dict[str, Any]) -> None:
         """Make the directory this recipe's, and record the environment of one start of it."""

@@ -30,6 +30,9 @@ def faults(name, *overrides):
         ("tweets_lstm_bnonly", "model.glove=3", "received 3"),
         ("resnet14_bnonly", "model.norm=btach", "received \"btach\". Did you mean 'batch'?"),
         ("resnet14_bnonly", "model.regime=random0", "No regime 'random0'"),
+        ("resnet14_bnonly", "model.regime=random17", "has one with 16; k is at most that"),
+        ("mlp_bnonly", "model.norm=instance", 'must be "batch", "group" or "layer" in mlp'),
+        ("tweets_lstm_bnonly", "model.norm=instance", 'or "layer" in tweet_lstm'),
         ("resnet14_bnonly", "data.dataset=folders/mine", "Unknown dataset 'folders/mine'"),
     ],
 )
@@ -54,6 +57,17 @@ def test_a_cifar_network_takes_crops_of_its_size():
     assert 'must be [224, 224, 3], as data.dataset is "imagenet"; received [32, 32, 3]' in line
     loaded = recipe.load("resnet14_bnonly", [*settings, "data.image_size=32"])
     assert loaded.data.image_size == 32
+
+
+def test_a_network_of_any_size_takes_small_images_as_they_are():
+    loaded = recipe.load("resnet18_bnonly", ["data.dataset=cifar10", "model.classes=10"])
+    assert loaded.data.image_size == 224
+
+
+def test_k_beyond_the_fan_in_of_a_name():
+    with pytest.raises(RecipeError, match="k is at most that"):
+        recipe.load("resnet14_random17")
+    assert recipe.load("resnet14_random16").model.regime == "random16"
 
 
 def test_a_dataset_of_ones_own_is_known_only_when_prepared():

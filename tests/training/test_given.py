@@ -14,6 +14,7 @@ SETTINGS = [
     "model.input_shape=[8,8,1]",
     "model.classes=3",
     "train.epochs=3",
+    "train.batch_size=16",
     "train.milestones=[]",
 ]
 
@@ -86,6 +87,24 @@ def test_data_and_recipe_must_agree(tmp_path):
 def test_what_cannot_be_trained_on_is_refused(train, message, tmp_path):
     with pytest.raises(DataError, match=message):
         run(recipe(), tmp_path, data=Data(train, dataset(32, 16)))
+
+
+def test_batches_are_those_of_the_recipe(tmp_path):
+    data = Data(dataset(32, 8), dataset(32, 16))
+    with pytest.raises(DataError, match=r"received 16 with batches of 8\. Set train.batch_size=8"):
+        run(recipe(), tmp_path / "run", data=data)
+    larger = recipe("model.input_shape=[28, 28, 1]")
+    with pytest.raises(
+        DataError, match=r"train yields x of shape \[batch, 8, 8, 1\]; .*\[28, 28, 1\]"
+    ):
+        run(larger, tmp_path / "run", data=Data(dataset(32, 16), dataset(32, 16)))
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_label_that_is_no_class_is_refused(tmp_path):
+    data = Data(dataset(32, 16), dataset(32, 16))
+    with pytest.raises(DataError, match="A label is none of the 2 classes, 0 to 1"):
+        run(recipe("model.classes=2"), tmp_path / "run", data=data)
 
 
 def test_the_best_epoch_needs_validation(tmp_path):

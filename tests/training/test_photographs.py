@@ -1,6 +1,7 @@
 """Runs on photographs of many sizes: prepare, train, export, reload."""
 
 import json
+from itertools import product
 
 import numpy as np
 import pytest
@@ -134,3 +135,17 @@ def test_a_photograph_damaged_since_is_named(tmp_path):
     noise = recipe("data.dataset=folder/noise", "train.epochs=1")
     with pytest.raises(CorruptDataError, match=r"noise-train\.tfrecord-00000-of-00001: record 1\d"):
         run(noise, tmp_path / "run", data_dir=tmp_path / "data")
+
+
+def test_a_network_of_any_size_takes_small_images(tmp_path):
+    draw = np.random.default_rng(0)
+    for split, name in product(("train", "test"), ("one", "two")):
+        folder = tmp_path / "source" / split / name
+        folder.mkdir(parents=True)
+        for number in range(8):
+            pixels = tf.constant(draw.integers(0, 255, (40, 36, 3)), tf.uint8)
+            (folder / f"{number}.png").write_bytes(tf.io.encode_png(pixels).numpy())
+    prepared = prepare("folder/small", tmp_path / "source", tmp_path / "data")
+    assert prepared.spec.image_shape == (40, 36, 3)
+    small = recipe("data.dataset=folder/small", "train.epochs=1")
+    assert run(small, tmp_path / "run", data_dir=tmp_path / "data").figures["epoch"] == 1
