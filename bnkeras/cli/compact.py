@@ -61,13 +61,14 @@ def verify(path: Export, external: External = None, as_json: Json = False) -> No
 
     The exit code is 0 if they do, else 1. The last check runs the graph: where an
     export is from an untrusted source, verify it in a sandbox. The graph finds external
-    weights only in the export and in the folder external beside it.
+    weights only in the export and in the folder external beside it: where --external says
+    another place, it is run from a temporary folder in which they are in place.
 
     Examples:
 
         bnkeras compact verify saved_models/mine
 
-        bnkeras compact verify saved_models/mine --json
+        bnkeras compact verify saved_models/mine --external weights
     """
     from bnkeras.cli.quiet import start_tensorflow
 

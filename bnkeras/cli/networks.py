@@ -95,7 +95,7 @@ def near(
 
         bnkeras networks near wrn14x32 --json
     """
-    from bnkeras.models.small_networks import nearest, nearest_by_width
+    from bnkeras.models.small_networks import nearest, nearest_by_width, smallest
 
     number, meaning = _budget(budget)
     best = nearest(number, count)
@@ -112,6 +112,12 @@ def near(
     print_line(f"{meaning}. CIFAR ResNets with about as many in all:\n")
     others = [one for one in by_width if one not in best]
     print_rows([_near_row(one, number) for one in best + others])
+    depth, width, total = smallest()
+    if number < total:
+        print_line(
+            f"\nNone is smaller than that of depth {depth} and width {Fraction(width)}, with its "
+            f"{total:,} parameters."
+        )
     print_line("\nTo train the first of them, with all parameters:\n")
     print_line(
         f"  bnkeras recipe run resnet14_all --set model.depth={best[0].depth} "

@@ -2,13 +2,16 @@
 
 import hashlib
 import os
+import shutil
+import tempfile
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
 from bnkeras.compact.digests import file_digest
-from bnkeras.compact.manifest import ASSETS, ExternalFile, external_name
+from bnkeras.compact.manifest import ASSETS, ExternalFile, Manifest, external_name
 from bnkeras.errors import ExportError
 
 # The folder beside exports whose files they share.
@@ -66,12 +69,41 @@ def external_places(
     """Yield where the file is looked for, in order."""
     for place in map(Path, places):
         yield place / record.file if place.is_dir() else place
-    yield export / ASSETS / record.file
-    # Beside a link as the graph does, which cannot follow it, and beside what it leads to.
-    beside = Path(os.path.abspath(export)).parent
-    yield beside / FOLDER / record.file
-    if export.resolve().parent != beside:
+    yield from _places_of_graph(export, record)
+    # The graph cannot follow a link.
+    if export.resolve().parent != Path(os.path.abspath(export)).parent:
         yield export.resolve().parent / FOLDER / record.file
+
+
+@contextmanager
+def in_place(export: Path, manifest: Manifest, places: Iterable[str | Path]) -> Iterator[Path]:
+    """Give the export where its graph finds the external values.
+
+    That is the export itself, or, where `find_external` finds them and the graph does
+    not, a temporary folder with links to the files of both.
+    """
+    record = manifest.external
+    if record is None or any(
+        _fault(file, record) is None for file in _places_of_graph(export, record)
+    ):
+        yield export
+        return
+    files = {name: export / name for name in manifest.files}
+    files[f"{ASSETS}/{record.file}"] = find_external(export, record, places)
+    with tempfile.TemporaryDirectory(prefix="bnkeras-") as folder:
+        for name, file in files.items():
+            link = Path(folder) / "export" / name
+            link.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                link.symlink_to(file.resolve())
+            except OSError:  # a system, or a user, without links
+                shutil.copyfile(file, link)
+        yield Path(folder) / "export"
+
+
+def _places_of_graph(export: Path, record: ExternalFile) -> Iterator[Path]:
+    yield export / ASSETS / record.file
+    yield Path(os.path.abspath(export)).parent / FOLDER / record.file
 
 
 def _fault(file: Path, record: ExternalFile) -> str | None:

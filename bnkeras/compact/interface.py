@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from textwrap import shorten
 from typing import Any
 
 import keras
@@ -85,19 +86,65 @@ def _without_cudnn(model: keras.Model) -> Iterator[None]:
 
 def _structure(model: keras.Model) -> Any:
     """Return the symbolic inputs of `model`, in the structure that it takes."""
-    try:
-        return model.input
-    except (AttributeError, ValueError):
-        pass
-    # A subclassed model knows no more than the shape that it was built with.
-    config = model.get_build_config() or {}
-    shape = config.get("input_shape")
+    declared = _declared(model)
+    if declared is not None:
+        return declared
+    # What was built by a call knows no more than the shape: of one tensor, without its type.
+    shape = (model.get_build_config() or {}).get("input_shape")
     if not shape or not all(size is None or isinstance(size, int) for size in shape):
-        raise ExportError(
-            f"The inputs of {model.name!r} are not known. Call it on a batch of one tensor, or "
-            f"make it a functional model: keras.Model(inputs, model(inputs))."
-        )
+        raise _unknown(model, "Keras has the shape of no single tensor")
+    _check_floats(model, (None, *shape[1:]))
     return keras.KerasTensor((None, *shape[1:]), "float32", name="keras_tensor")
+
+
+def _declared(model: keras.Model) -> Any:
+    """Return the symbolic inputs that `model` was made or called with; None without such."""
+    try:
+        if not isinstance(model, keras.Sequential):
+            return model.input
+        # Without calls a Sequential has no `input`.
+        (inputs,) = model.inputs
+    except (AttributeError, ValueError):
+        return None
+    # Where the list does not begin with an Input, Keras makes one up. It is of floats, and has
+    # the batch of the first call or the shape of the model that the list begins with.
+    made_up = inputs.shape[0] is not None or isinstance(model.layers[0], keras.Model)
+    return None if made_up and inputs.dtype.startswith(("float", "bfloat")) else inputs
+
+
+def _check_floats(model: keras.Model, shape: tuple[int | None, ...]) -> None:
+    """Raise ExportError unless `model` computes with float32 of this shape as they are."""
+    import tensorflow as tf
+
+    def call(inputs):
+        with keras.StatelessScope():
+            return model(inputs, training=False)
+
+    try:
+        traced = tf.function(call, autograph=False).get_concrete_function(tf.TensorSpec(shape))
+    except Exception as error:  # the code of a model can raise anything
+        reason = f"it cannot be called on float32 {shape} ({shorten(str(error), 300)})"
+        raise _unknown(model, reason) from error
+    if _becomes_integers(traced.inputs[0]):
+        raise _unknown(model, "it takes integers, and Keras does not keep their type")
+
+
+def _becomes_integers(tensor: Any) -> bool:
+    """Whether a traced tensor is cast to integers before anything else, as an Embedding does."""
+    return any(
+        cast.dtype.is_integer or _becomes_integers(cast)
+        for operation in tensor.consumers()
+        if operation.type == "Cast"
+        for cast in operation.outputs
+    )
+
+
+def _unknown(model: keras.Model, reason: str) -> ExportError:
+    return ExportError(
+        f"The inputs of {model.name!r} are not known: {reason}. Call it on a batch of one float "
+        f"tensor, begin a Sequential with its keras.Input, or make it a functional model: "
+        f"keras.Model(inputs, model(inputs)) with inputs = keras.Input(shape, dtype=...)."
+    )
 
 
 def _input_name(leaf: keras.KerasTensor) -> str:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 
+from bnkeras.compact.external import in_place
 from bnkeras.compact.interface import Interface
 from bnkeras.compact.manifest import (
     ArchitectureRecord,
@@ -55,7 +56,8 @@ def verify_compact(
     Args:
         path: directory that `save_compact` wrote.
         external: as for `load_compact`. The graph itself finds external weights only in
-            the export and in the folder `external` beside it.
+            the export and in the folder `external` beside it; where they are elsewhere, it
+            is run from a temporary folder in which they are in place.
         into: as for `load_compact`.
 
     Returns:
@@ -86,6 +88,7 @@ def run_checks(
         InputError, ExportError: as `verify_compact`, from the check that fails.
     """
     path = Path(path)
+    external = tuple(external)
     manifest = read_manifest(path)
     yield Check(
         "manifest",
@@ -113,12 +116,16 @@ def run_checks(
         f"{found} ones have the recorded digests",
         {"variables": len(manifest.variables), **count},
     )
-    yield _run_graph(path, manifest) if model is None else _check_graph(path, manifest, model)
+    if model is None:
+        yield _run_graph(path, manifest, external)
+    else:
+        yield _check_graph(path, manifest, external, model)
 
 
-def _run_graph(path: Path, manifest: Manifest) -> Check:
+def _run_graph(path: Path, manifest: Manifest, external: Iterable[str | Path]) -> Check:
     """Run the graph where there is no network to compare it with."""
-    _served(path, manifest, probe_batch(path, manifest.seed or 0, manifest.inputs, vocabulary=2))
+    probes = probe_batch(path, manifest.seed or 0, manifest.inputs, vocabulary=2)
+    _served(path, manifest, external, probes)
     return Check(
         "graph",
         f"it runs on {_PROBES} probe inputs; its outputs were compared with nothing, as the "
@@ -127,11 +134,13 @@ def _run_graph(path: Path, manifest: Manifest) -> Check:
     )
 
 
-def _check_graph(path: Path, manifest: Manifest, model: keras.Model) -> Check:
+def _check_graph(
+    path: Path, manifest: Manifest, external: Iterable[str | Path], model: keras.Model
+) -> Check:
     built = isinstance(manifest.architecture, ArchitectureRecord)
     interface = Interface(model, classifier=built)
     probes = probe_batch(path, manifest.seed or 0, interface.inputs, _vocabulary(model))
-    served = _served(path, manifest, probes)
+    served = _served(path, manifest, external, probes)
     rebuilt = _run(interface.call, probes)
     if served.keys() != rebuilt.keys():
         raise ExportError(
@@ -176,17 +185,25 @@ def _difference(path: Path, name: str, graph: np.ndarray, network: np.ndarray) -
     return difference
 
 
-def _served(path: Path, manifest: Manifest, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+def _served(
+    path: Path,
+    manifest: Manifest,
+    external: Iterable[str | Path],
+    inputs: dict[str, np.ndarray],
+) -> dict[str, np.ndarray]:
     """Return what the export computes of the network's inputs, as plain TensorFlow loads it."""
     import tensorflow as tf
 
     signature = "network" if manifest.front else "serving_default"
-    try:
-        served = tf.saved_model.load(str(path)).signatures[signature]
-        outputs = served(**{name: tf.constant(values) for name, values in inputs.items()})
-        return {name: value.numpy() for name, value in sorted(outputs.items())}
-    except Exception as error:  # a forged graph can make TensorFlow raise anything
-        raise ExportError(f"{path}: TensorFlow cannot load or run the graph: {error}") from error
+    with in_place(path, manifest, external) as export:
+        try:
+            served = tf.saved_model.load(str(export)).signatures[signature]
+            outputs = served(**{name: tf.constant(values) for name, values in inputs.items()})
+            return {name: value.numpy() for name, value in sorted(outputs.items())}
+        except Exception as error:  # a forged graph can make TensorFlow raise anything
+            raise ExportError(
+                f"{path}: TensorFlow cannot load or run the graph: {error}"
+            ) from error
 
 
 def _run(call, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -188,10 +188,19 @@ class MaskedLoop:
 
 
 def maskable(layer: keras.layers.Layer) -> bool:
-    """Whether `mask_layer` takes `layer`: its kernels have one known layout, and nothing else."""
+    """Whether `mask_layer` takes `layer`.
+
+    It does if the masked layer puts another kernel in effect in place of each: a separable
+    convolution, say, reads `depthwise_kernel`, which no masked layer has. Besides, all
+    kernels have known layouts with the same units, and no constraints.
+    """
     known = layouts(layer)
+    names = _kernels_in_effect(type(layer))
     return (
-        all(kernel.name in known and kernel.constraint is None for kernel in kernels(layer))
+        all(
+            kernel.name in names and kernel.name in known and kernel.constraint is None
+            for kernel in kernels(layer)
+        )
         and len({layout.units for layout in known.values()}) == 1
         and not getattr(layer, "lora_enabled", False)
     )
@@ -230,13 +239,18 @@ def masked_class(base: type[keras.layers.Layer]) -> type[keras.layers.Layer]:
     layers of Keras and of this package, and this call for a layer derived from them.
     """
     mixin = MaskedLoop if issubclass(base, keras.layers.RNN) else Masked
-    names = ("kernel", "recurrent_kernel") if issubclass(base, tuple(GATES)) else ("kernel",)
-    members = {name: _in_effect(base, name) for name in names} if mixin is Masked else {}
+    names = _kernels_in_effect(base) if mixin is Masked else ()
+    members = {name: _in_effect(base, name) for name in names}
     members |= {"__module__": __name__, "__doc__": f"`{base.__name__}`, masked."}
     made = type(f"Masked{base.__name__}", (mixin, base), members)
     # Two packages may have a layer of the same name, as Keras and this one have an LSTM.
     name = f"Masked({base.__module__.partition('.')[0]}.{base.__qualname__})"
     return keras.saving.register_keras_serializable(package="bnkeras", name=name)(made)
+
+
+def _kernels_in_effect(base: type[keras.layers.Layer]) -> tuple[str, ...]:
+    """Return the attributes of `base` that give the kernel in effect once it is masked."""
+    return ("kernel", "recurrent_kernel") if issubclass(base, tuple(GATES)) else ("kernel",)
 
 
 def _in_effect(base: type[keras.layers.Layer], name: str) -> property:

@@ -50,11 +50,11 @@ def nearest(
 
     Returns:
         Networks of any depth and of the widths in `WIDTHS`, the nearest first; of two
-        equally near the smaller one, then the shallower.
+        equally near the smaller one, then the shallower. All are larger than a budget
+        below that of the `smallest`.
 
     Raises:
-        ModelError: the smallest of these networks has more parameters than `budget`;
-            the message says how many.
+        ModelError: `budget` is no whole number above 0.
 
     Source: Frankle et al. 2021, the comparison with small networks.
 
@@ -62,8 +62,8 @@ def nearest(
         >>> nearest(8288, count=1)  # as many as γ and β of ResNet-110
         [SmallNetwork(depth=8, width=0.3125, total=8005, difference=-283)]
     """
+    _check(budget)
     settings = {"classes": classes, "input_shape": input_shape}
-    _check(budget, settings)
     found = [one for width in WIDTHS for one in _of_width(width, budget, count, settings)]
     return sorted(found, key=_rank)[:count]
 
@@ -84,9 +84,23 @@ def nearest_by_width(
         >>> [(one.depth, one.width) for one in nearest_by_width(8288)[:3]]
         [(8, 0.3125), (32, 0.125), (20, 0.1875)]
     """
+    _check(budget)
     settings = {"classes": classes, "input_shape": input_shape}
-    _check(budget, settings)
     return sorted((_of_width(width, budget, 1, settings)[0] for width in WIDTHS), key=_rank)
+
+
+def smallest(
+    *, classes: int = 10, input_shape: Sequence[int | None] = (32, 32, 3)
+) -> tuple[int, float, int]:
+    """Return depth, width and total number of parameters of the smallest of these networks.
+
+    Example:
+        >>> smallest()
+        (8, 0.125, 1420)
+    """
+    depth, width = _SHALLOWEST, WIDTHS[0]
+    settings = {"classes": classes, "input_shape": input_shape}
+    return depth, width, _total(depth, width, settings)
 
 
 def _of_width(
@@ -111,12 +125,6 @@ def _total(depth: int, width: float, settings: dict[str, Any]) -> int:
     return counts("resnet_cifar", depth=depth, width=width, **settings)["total"]
 
 
-def _check(budget: int, settings: dict[str, Any]) -> None:
+def _check(budget: int) -> None:
     if not isinstance(budget, int) or isinstance(budget, bool) or budget < 1:
         raise ModelError(f"A budget is a whole number of parameters above 0; received {budget!r}.")
-    smallest = _total(_SHALLOWEST, WIDTHS[0], settings)
-    if budget < smallest:
-        raise ModelError(
-            f"The smallest of these ResNets, of depth {_SHALLOWEST} and width {WIDTHS[0]}, has "
-            f"{smallest:,} parameters; received a budget of {budget:,}."
-        )

@@ -44,9 +44,10 @@ def plan_masks(model: "keras.Model", regime: RandomRegime) -> "Masks":
         if kernels(layer) and not any(layer is output for output in outputs)
     ]
     if not with_kernels:
+        none = "none but its output layer. Choose the regime 'output'." if outputs else "none."
         raise RegimeError(
             f"The regime '{regime}' trains weights of convolution, dense and recurrent layers, and "
-            f"{model.name!r} has none but its output layer. Choose the regime 'output'."
+            f"{model.name!r} has {none}"
         )
     for layer in with_kernels:
         if not maskable(layer):

@@ -1,6 +1,7 @@
 """The regimes by name: fixed rule tables, and the family of random-k baselines."""
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from bnkeras.errors import RegimeError, did_you_mean
@@ -80,3 +81,12 @@ def random_regime(name: str) -> RandomRegime | None:
     """Return the random-k regime called `name`; None where that is no name of one."""
     match = _RANDOM.fullmatch(name) if isinstance(name, str) else None
     return match and RandomRegime(int(match[1]), bool(match[2]), bool(match[3]))
+
+
+def regimes_for(groups: Collection[str]) -> list[str]:
+    """Return the names in `REGIMES` that fit a network with variables of just these `groups`."""
+    return [
+        name
+        for name, rules in REGIMES.items()
+        if all(pattern == REST or pattern in groups for pattern, _ in rules)
+    ]

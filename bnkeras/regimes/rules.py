@@ -6,7 +6,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from bnkeras.errors import RegimeError, did_you_mean
-from bnkeras.regimes.names import FREEZE, REGIMES, REST, TRAIN, Rules
+from bnkeras.regimes.names import FREEZE, REST, TRAIN, Rules, regimes_for
 
 if TYPE_CHECKING:
     import keras
@@ -56,11 +56,7 @@ def select_by_name(model: "keras.Model", name: str, rules: Rules) -> Selection:
     selection, _, idle = _apply(rules, entries)
     missing = {rules[index][0] for index in idle} - {REST}
     if missing:
-        fitting = [
-            other
-            for other, table in REGIMES.items()
-            if not missing & {pattern for pattern, _ in table}
-        ]
+        fitting = regimes_for({entry.group for entry in entries})
         why = ": it has no norm layer with γ or β" if "batchnorm" in missing else ""
         raise RegimeError(
             f"The regime {name!r} has a rule for {', '.join(sorted(missing))} variables, and "

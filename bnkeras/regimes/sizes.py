@@ -4,7 +4,7 @@ from typing import Any
 
 from bnkeras.errors import RegimeError
 from bnkeras.models.sizes import sizes
-from bnkeras.regimes.names import REGIMES, REST, TRAIN, check_regime, random_regime
+from bnkeras.regimes.names import REGIMES, REST, TRAIN, check_regime, random_regime, regimes_for
 
 
 def trainable(network: str, regime: str, **arguments: Any) -> int:
@@ -38,9 +38,10 @@ def trainable(network: str, regime: str, **arguments: Any) -> int:
     }
     missing = [group for group in rules if group != REST and not groups[group]]
     if missing:
+        fitting = regimes_for([group for group, size in groups.items() if size])
         raise RegimeError(
             f"The regime {regime!r} has a rule for {', '.join(missing)} variables, and {network} "
-            f"has none."
+            f"has none. Choose a regime without it: {', '.join(fitting)}."
         )
     total = sum(size for group, size in groups.items() if rules.get(group, rules[REST]) == TRAIN)
     if random is None:

@@ -190,10 +190,9 @@ def test_verify_looks_where_it_is_told(run, tmp_path):
     assert "variables    failed" in out
     assert "external weights" in err
     code, out, err = run("verify", export, "--external", tmp_path / "elsewhere")
-    # The graph looks only where every loader of TensorFlow finds it.
-    assert code == 1
+    assert (code, err) == (0, "")
     assert "2 external ones have the recorded digests" in out
-    assert "graph        failed" in out
+    assert "graph        ok: its outputs of 8 probe inputs are" in out
 
 
 def test_inspect_reads_the_manifest_alone(recorded, tmp_path):

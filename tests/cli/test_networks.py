@@ -138,6 +138,26 @@ def test_near_a_network(run):
     assert out.splitlines()[-1].strip() == command
 
 
+def test_near_a_network_with_less_than_the_smallest(run):
+    code, out, err = run("near", "resnet14")
+    assert (code, err) == (0, "")
+    assert out.startswith("γ and β of resnet14 are 1,120 parameters. ")
+    rows = [row.split() for row in out.splitlines() if row.rstrip().endswith("%)")]
+    assert rows[0] == ["8", "1/8", "1,420", "+300", "(+26.8%)"]
+    assert (
+        "\nNone is smaller than that of depth 8 and width 1/8, with its 1,420 parameters.\n" in out
+    )
+    command = "bnkeras recipe run resnet14_all --set model.depth=8 --set model.width=0.125"
+    assert out.splitlines()[-1].strip() == command
+
+
+@pytest.mark.parametrize(("budget", "remarked"), [("1", True), ("1419", True), ("1420", False)])
+def test_near_remarks_that_none_is_smaller(run, budget, remarked):
+    code, out, _ = run("near", budget)
+    assert code == 0
+    assert ("None is smaller" in out) is remarked
+
+
 @pytest.mark.parametrize("budget", ["16352", "16,352", "resnet218"])
 def test_near_as_json(run, budget):
     code, out, _ = run("near", budget, "--count", "2", "--json")
@@ -164,9 +184,7 @@ def test_the_recipe_that_near_prints_has_the_network(call_bnkeras):
 @pytest.mark.parametrize(
     ("budget", "message"),
     [
-        ("1419", "has 1,420 parameters; received a budget of 1,419."),
         ("0", "a whole number of parameters above 0; received 0."),
-        ("resnet14", "received a budget of 1,120."),
         ("resnet111", "No network of the papers is called 'resnet111': choose one of resnet14, "),
         ("8.3K", "A budget is a whole number of parameters, or a network of the papers. "),
     ],

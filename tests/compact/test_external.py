@@ -1,7 +1,9 @@
 """Frozen weights of another origin than the seed: in a file of their own, known by its SHA-256."""
 
 import hashlib
+import pathlib
 import shutil
+import tempfile
 
 import keras
 import numpy as np
@@ -137,8 +139,36 @@ def test_python_looks_where_it_is_told(export, file, vectors, tmp_path):
     folder.mkdir()
     shutil.move(glove, folder / file.name)
     bnkeras.load_compact(export, [folder])
-    with pytest.raises(ExportError, match="TensorFlow cannot load or run the graph"):
-        bnkeras.verify_compact(export, [folder])
+
+
+@pytest.mark.parametrize("link", [True, False], ids=["links", "copies"])
+def test_the_graph_is_verified_with_a_file_that_lies_elsewhere(
+    export, file, tmp_path, monkeypatch, link
+):
+    elsewhere = tmp_path / "elsewhere"
+    file.parent.rename(elsewhere)
+    if not link:
+        monkeypatch.setattr(pathlib.Path, "symlink_to", _no_links)
+    before = sorted(tmp_path.rglob("*"))
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    monkeypatch.chdir(export.parent)
+    for places in ([elsewhere], iter([elsewhere / file.name])):
+        assert bnkeras.verify_compact(export.name, places)["largest_difference"] == 0.0
+    temporary.rmdir()  # it is empty again
+    assert sorted(tmp_path.rglob("*")) == before
+    with pytest.raises(tf.errors.InvalidArgumentError, match="missing or another one"):
+        tf.saved_model.load(str(export))
+
+
+def _no_links(*_):
+    raise OSError("no links here")
+
+
+def test_through_a_link_python_finds_it_and_the_graph_is_verified(export, tmp_path):
+    (tmp_path / "link").symlink_to(export)
+    assert bnkeras.verify_compact(tmp_path / "link")["largest_difference"] == 0.0
 
 
 def test_where_it_is_missing_the_error_says_what_and_where(export, file, tmp_path):

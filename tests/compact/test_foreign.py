@@ -365,6 +365,78 @@ def test_inputs_that_are_not_known(tmp_path):
     _refused(model, tmp_path, "The inputs of 'two' are not known")
 
 
+class Ids(keras.Model):
+    """A model whose code alone says that it takes integers."""
+
+    def __init__(self, look_up):
+        super().__init__(name="ids")
+        self.look_up = look_up
+        self.dense = layers.Dense(3, name="dense")
+
+    def call(self, ids):
+        return self.dense(self.look_up(ids))
+
+
+_IDS = np.array([[3, 7, 4, 0], [9, 0, 0, 0]], np.int32)
+
+
+@pytest.mark.parametrize("dtype", ["int32", "int64"])
+def test_a_sequential_takes_what_its_input_says(tmp_path, dtype, logits):
+    model = keras.Sequential(
+        [
+            keras.Input((None,), dtype=dtype, name="ids"),
+            layers.Embedding(50, 8, name="embedding"),
+            layers.LSTM(5, name="lstm"),
+            layers.BatchNormalization(name="bn"),
+            layers.Dense(3, name="scores"),
+        ]
+    )
+    ids = _IDS.astype(dtype)
+    wanted = logits(model, ids)
+    export = bnkeras.save_compact(model, tmp_path / "export")
+    (record,) = read_manifest(export).inputs
+    assert (record.name, record.dtype, record.shape) == ("ids", dtype, (None, None))
+    served = tf.saved_model.load(str(export)).signatures["serving_default"]
+    np.testing.assert_allclose(served(ids=tf.constant(ids))["scores"], wanted, rtol=1e-5, atol=1e-7)
+    assert bnkeras.verify_compact(export)["largest_difference"] < 1e-6
+
+
+def _called_on_ids(model):
+    model(_IDS)
+    return model
+
+
+def _after_a_functional_model():
+    inputs = keras.Input((None,), dtype="int32", name="ids")
+    part = keras.Model(inputs, layers.Embedding(50, 8, name="embedding")(inputs))
+    return keras.Sequential([part, layers.Dense(3, name="dense")], name="ids")
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (lambda: Ids(layers.Embedding(50, 8)), "it takes integers"),
+        (lambda: Ids(layers.Embedding(50, 8, dtype="mixed_float16")), "it takes integers"),
+        (lambda: Ids(lambda ids: keras.ops.one_hot(ids, 50)), "it takes integers"),
+        (lambda: Ids(lambda ids: tf.gather(tf.eye(50), ids)), "it cannot be called on float32"),
+        (
+            lambda: keras.Sequential([layers.Embedding(50, 8), layers.Dense(3)], name="ids"),
+            "it takes integers",
+        ),
+        (_after_a_functional_model, "it takes integers"),
+    ],
+)
+def test_integers_that_keras_does_not_know_of(make, reason, tmp_path):
+    model = _called_on_ids(make())
+    _refused(model, tmp_path, rf"The inputs of 'ids' are not known: {reason}.* keras\.Model\(inp")
+    # The remedy.
+    inputs = keras.Input((4,), dtype="int32", name="tokens")
+    export = bnkeras.save_compact(keras.Model(inputs, model(inputs)), tmp_path / "export")
+    served = tf.saved_model.load(str(export)).signatures["serving_default"]
+    (given,) = served(tokens=tf.constant(_IDS)).values()
+    np.testing.assert_allclose(given, model(_IDS), rtol=1e-5, atol=1e-6)
+
+
 def test_sparse_inputs(tmp_path):
     inputs = keras.Input((16,), sparse=True)
     model = keras.Model(inputs, layers.Dense(3, name="dense")(inputs), name="sparse")

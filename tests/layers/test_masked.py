@@ -6,7 +6,15 @@ import pytest
 
 from bnkeras.layers import LSTM
 from bnkeras.layers.kernels import kernels, layouts
-from bnkeras.layers.masked import Mask, Masked, MaskedLoop, become_masked, mask_layer, unmask
+from bnkeras.layers.masked import (
+    Mask,
+    Masked,
+    MaskedLoop,
+    become_masked,
+    mask_layer,
+    maskable,
+    unmask,
+)
 
 L = keras.layers
 
@@ -179,6 +187,41 @@ def test_a_cell_outside_of_a_loop():
     assert bits(cell(x, state)[0]) == bits(output)
     cell.random_kernel.assign(keras.ops.zeros((2, 4)))
     assert bits(cell(x, state)[0]) != bits(output)
+
+
+@keras.saving.register_keras_serializable(package="test_masked")
+class TwoKernels(L.Dense):
+    def build(self, shape):
+        super().build(shape)
+        self.gate_kernel = self.add_weight(shape=(shape[-1], self.units), name="gate_kernel")
+
+    def call(self, inputs):
+        return super().call(inputs) * keras.ops.matmul(inputs, self.gate_kernel)
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape"),
+    [
+        (L.SeparableConv1D(4, 3), (8, 4)),
+        (L.SeparableConv2D(4, 3), (8, 8, 4)),
+        (L.SeparableConv2D(6, 3, depth_multiplier=2), (8, 8, 3)),
+        (TwoKernels(4), (3,)),
+    ],
+)
+def test_kernels_that_a_masked_layer_does_not_replace(layer, shape):
+    """Its values would train in vain, though both kernels have as many units."""
+    layer.build((None, *shape))
+    assert len({layout.units for layout in layouts(layer).values()}) == 1
+    assert len(layouts(layer)) == 2
+    assert not maskable(layer)
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_every_kernel_of_a_maskable_layer_is_replaced(name):
+    model, _ = model_of(name)
+    with_kernels = [layer for layer in model._flatten_layers() if kernels(layer)]
+    assert with_kernels
+    assert all(map(maskable, with_kernels))
 
 
 def test_what_the_mask_says():

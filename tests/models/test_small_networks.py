@@ -5,7 +5,7 @@ import pytest
 import bnkeras
 from bnkeras.errors import ModelError
 from bnkeras.models.sizes import counts
-from bnkeras.models.small_networks import WIDTHS, SmallNetwork, nearest, nearest_by_width
+from bnkeras.models.small_networks import WIDTHS, SmallNetwork, nearest, nearest_by_width, smallest
 
 
 @pytest.fixture(scope="module")
@@ -18,7 +18,21 @@ def all_networks():
     }
 
 
-BUDGETS = [1_420, 1_421, 2_464, 3_003, 8_288, 8_960, 16_352, 20_000, 35_840, 64_736]
+BUDGETS = [
+    1,
+    1_120,
+    1_419,
+    1_420,
+    1_421,
+    2_464,
+    3_003,
+    8_288,
+    8_960,
+    16_352,
+    20_000,
+    35_840,
+    64_736,
+]
 
 
 @pytest.mark.parametrize("budget", BUDGETS)
@@ -68,11 +82,22 @@ def test_a_large_budget_takes_a_deep_network():
     assert first.total == counts("resnet_cifar", depth=first.depth, width=first.width)["total"]
 
 
+def test_a_budget_that_no_network_is_as_small_as(all_networks):
+    assert smallest() == (8, 0.125, 1_420)
+    assert all_networks[8, 0.125] == min(all_networks.values()) == 1_420
+    first = SmallNetwork(depth=8, width=0.125, total=1_420, difference=300)
+    assert nearest(1_120)[0] == nearest_by_width(1_120)[0] == first
+    found = nearest_by_width(1_120)
+    assert [(one.depth, one.width) for one in found] == [(8, width) for width in WIDTHS]
+    assert smallest(classes=100, input_shape=(8, 8, 1))[2] == (
+        nearest(1, 1, classes=100, input_shape=(8, 8, 1))[0].total
+    )
+
+
 @pytest.mark.parametrize("search", [nearest, nearest_by_width])
 @pytest.mark.parametrize(
     ("budget", "message"),
     [
-        (1_419, "depth 8 and width 0.125, has 1,420 parameters; received a budget of 1,419"),
         (0, "whole number of parameters above 0; received 0"),
         (-5, "received -5"),
         (8_288.0, "received 8288.0"),

@@ -295,6 +295,14 @@ def test_nothing_but_an_output_layer(refusal):
     )
 
 
+def test_no_layer_with_a_kernel(refusal):
+    model = keras.Sequential([keras.Input((4,)), L.BatchNormalization()], name="norm")
+    assert refusal(model, "random2") == (
+        "The regime 'random2' trains weights of convolution, dense and recurrent layers, and "
+        "'norm' has none."
+    )
+
+
 class Custom(L.Layer):
     def build(self, shape):
         self.kernel = self.add_weight(shape=(shape[-1], 3), name="kernel")
@@ -308,6 +316,9 @@ class Custom(L.Layer):
     [
         (Custom(name="odd"), (4,), "Custom"),
         (L.SeparableConv2D(3, 3, name="odd"), (5, 5, 2), "SeparableConv2D"),
+        # As many units in both kernels.
+        (L.SeparableConv2D(2, 3, name="odd"), (5, 5, 2), "SeparableConv2D"),
+        (L.SeparableConv1D(4, 3, depth_multiplier=2, name="odd"), (5, 2), "SeparableConv1D"),
         (L.Dense(3, kernel_constraint="max_norm", name="odd"), (4,), "Dense"),
         (L.Dense(3, lora_rank=2, name="odd"), (4,), "Dense"),
         (L.ConvLSTM1D(2, 3, name="ring"), (4, 8, 2), "ConvLSTMCell"),
@@ -323,6 +334,22 @@ def test_layers_that_cannot_be_masked(layer, shape, kind, refusal):
     )
     assert f"in 'net' is a {kind} for which that cannot be done." in message
     assert "'odd'" in message or "'conv_lstm_cell'" in message
+
+
+def test_a_separable_convolution_among_others(refusal):
+    layers = [
+        L.SeparableConv2D(4, 3, name="apart"),
+        L.BatchNormalization(),
+        L.Conv2D(4, 3),
+        L.Flatten(),
+        L.Dense(2),
+    ]
+    model = keras.Sequential([keras.Input((8, 8, 4)), *layers], name="net")
+    for regime in ("random2", "random2spreadoutput"):
+        assert "'apart' in 'net' is a SeparableConv2D for which that cannot be done." in refusal(
+            model, regime
+        )
+    assert bnkeras.regime_of(model) == "all"
 
 
 def test_embeddings_biases_and_norms_stay(network, values, changed, learn):

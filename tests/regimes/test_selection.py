@@ -4,8 +4,12 @@ import keras
 import pytest
 
 import bnkeras
+from bnkeras.errors import RegimeError
 from bnkeras.models.registry import BUILDERS
 from bnkeras.models.variables import Group, grouped_variables
+from bnkeras.regimes import REGIMES
+
+L = keras.layers
 
 
 def is_norm(path):
@@ -214,12 +218,38 @@ def test_a_network_without_norms(refusal):
     model = keras.Sequential([*layers, keras.layers.UnitNormalization()], name="dense")
     assert refusal(model, "bnoutput") == (
         "The regime 'bnoutput' has a rule for batchnorm variables, and 'dense' has none: it has no "
-        "norm layer with γ or β. Choose a regime without it: all, output, shortcutoutput."
+        "norm layer with γ or β. Choose a regime without it: all, output."
     )
     assert refusal(model, "bnshortcutoutput") == (
         "The regime 'bnshortcutoutput' has a rule for batchnorm, shortcut variables, and 'dense' "
         "has none: it has no norm layer with γ or β. Choose a regime without it: all, output."
     )
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        [keras.Input((8,)), L.Dense(3)],
+        [keras.Input((8,)), L.BatchNormalization()],
+        [keras.Input((8,)), L.BatchNormalization(), L.Dense(3)],
+        [keras.Input((8,)), L.Embedding(5, 3)],
+    ],
+    ids=["dense", "norm", "norm_and_dense", "embedding"],
+)
+def test_the_regimes_advised_are_those_that_can_be_set(layers, refusal):
+    model = keras.Sequential(layers)
+    advised, refused = set(), []
+    for regime in REGIMES:
+        try:
+            bnkeras.set_regime(model, regime)
+        except RegimeError as error:
+            refused.append(str(error))
+        else:
+            advised.add(regime)
+    assert refused
+    for message in refused:
+        listed = message.split("Choose a regime without it: ")[1].removesuffix(".")
+        assert set(listed.split(", ")) == advised
 
 
 @pytest.mark.parametrize("regime", ["all", "output", "random2", [("*", "train")]])
