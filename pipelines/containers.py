@@ -32,22 +32,27 @@ class Member(NamedTuple):
 
 
 class Folder:
-    """A folder on disk."""
+    """A folder on disk. Links in it are followed: it is the user's own."""
 
     def __init__(self, path: Path):
         self.path = path
 
     def members(self) -> Iterator[Member]:
-        """Yield the visible files in the order of their names."""
-        for path in self._walk(self.path):
-            if path.is_file():
-                yield Member(self._name(path), path.stat().st_size, path.read_bytes)
+        """Yield the visible files in the order of their names.
+
+        Raises:
+            DataError: a folder cannot be read, a link leads nowhere or in a circle.
+        """
+        for entry in self._walk():
+            if entry.is_file():
+                path = Path(entry.path)
+                yield Member(self._name(path), entry.stat().st_size, path.read_bytes)
 
     def folders(self) -> Iterator[PurePosixPath]:
         """Yield the visible folders, so that an empty one does not go unnoticed."""
-        for path in self._walk(self.path):
-            if path.is_dir():
-                yield self._name(path)
+        for entry in self._walk():
+            if entry.is_dir():
+                yield self._name(Path(entry.path))
 
     def sha256(self, progress: Progress) -> str:
         """Return the SHA-256 of the sorted names, lengths and contents of the files."""
@@ -58,7 +63,10 @@ class Folder:
     def _name(self, path: Path) -> PurePosixPath:
         return PurePosixPath(path.relative_to(self.path).as_posix())
 
-    def _walk(self, folder: Path) -> Iterator[Path]:
+    def _walk(self, *below: str) -> Iterator[os.DirEntry]:
+        """Yield what lies in the last folder of `below`, and in the folders inside."""
+        folder = below[-1] if below else self.path
+        above = [os.path.realpath(one) for one in (self.path, *below)]
         # One folder's names at a time: all paths of ImageNet together take a gigabyte.
         try:
             entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
@@ -67,9 +75,17 @@ class Folder:
         for entry in entries:
             if _hidden(entry.name):
                 continue
-            yield Path(entry.path)
-            if entry.is_dir(follow_symlinks=False):
-                yield from self._walk(Path(entry.path))
+            if entry.is_symlink():
+                check_link(Path(entry.path))
+                target = os.path.realpath(entry.path)
+                if any(Path(one).is_relative_to(target) for one in above):
+                    raise DataError(
+                        f"{entry.path} is a link to {target}, a folder that it lies in itself. "
+                        "Remove the link."
+                    )
+            yield entry
+            if entry.is_dir():
+                yield from self._walk(*below, entry.path)
 
 
 class Tar:
@@ -187,6 +203,24 @@ def open_container(path: Path) -> Folder | Tar:
             ) from error
         hint = " Unpack the zip file and give the folder." if start.startswith(b"PK") else ""
         raise DataError(f"The source {path} is neither a folder nor a tar.{hint}") from error
+
+
+def check_link(path: Path) -> None:
+    """Refuse a link that leads nowhere.
+
+    Raises:
+        DataError: `path` is such a link.
+    """
+    if not path.is_symlink():
+        return
+    try:
+        path.stat()
+    except OSError as error:
+        missing = isinstance(error, FileNotFoundError)
+        fault = "does not exist" if missing else f"cannot be read: {error.strerror}"
+        raise DataError(
+            f"{path} is a link to {path.readlink()}, which {fault}. Mend the link or remove it."
+        ) from error
 
 
 def digest_files(files: Iterable[tuple[str, Path]], progress: Progress) -> str:

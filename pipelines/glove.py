@@ -1,5 +1,6 @@
 """Word vectors in GloVe's text format."""
 
+import codecs
 import gzip
 import hashlib
 import math
@@ -148,7 +149,7 @@ def read_glove(path: Path | str, vocabulary: Vocabulary, values: np.ndarray) -> 
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Iterator[tuple[int, bytes]]]:
-    """Yield the numbered lines of a file, decompressed."""
+    """Yield the numbered lines of a file, decompressed, without a blank one at the end."""
     try:
         with path.open("rb") as file:
             start = file.peek(2)[:2]
@@ -160,12 +161,19 @@ def _opened(path: Path) -> Iterator[Iterator[tuple[int, bytes]]]:
 
 
 def _lines(file: IO[bytes], path: Path) -> Iterator[tuple[int, bytes]]:
-    number, empty = 0, True
+    number, empty, blank = 0, True, False
     try:
         for number, line in enumerate(file, 1):
             line = line.rstrip(b" \r\n")
-            # word2vec's format, which is the same otherwise, begins with two counts.
-            if number > 1 or not re.fullmatch(rb"\d+ \d+", line):
+            if number == 1:
+                line = line.removeprefix(codecs.BOM_UTF8)
+                # word2vec's format, which is the same otherwise, begins with two counts.
+                if re.fullmatch(rb"\d+ \d+", line):
+                    continue
+            if blank:  # and not the last
+                yield number - 1, b""
+            blank = not line
+            if line:
                 empty = False
                 yield number, line
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
@@ -223,5 +231,10 @@ def _is_number(text: bytes) -> bool:
 
 
 def _abridged(line: bytes) -> str:
-    text = line.decode("utf-8", "replace")
+    try:
+        text = line.decode()
+    except UnicodeDecodeError:
+        # Each byte that is no letter is escaped, as Python writes bytes.
+        text = line if len(line) <= 80 else line[:60] + b"..." + line[-17:]
+        return repr(text).removeprefix("b")
     return repr(text if len(text) <= 80 else f"{text[:60]}…{text[-19:]}")

@@ -8,7 +8,7 @@ from typing import Any
 
 from bnkeras.errors import DataError
 from bnkeras.pipelines.class_folders import Survey, survey
-from bnkeras.pipelines.containers import Member, Tar, digest_files, open_container
+from bnkeras.pipelines.containers import Member, Tar, check_link, digest_files, open_container
 from bnkeras.pipelines.image_tree import ImageTree
 from bnkeras.pipelines.raw import EncodedImage, ImageFiles, Progress, Source
 from bnkeras.pipelines.registry import DATASETS, DatasetSpec, tfds_resource
@@ -186,6 +186,7 @@ def recognise(path: Path, progress: Progress) -> Source:
 
 def _official(path: Path, progress: Progress) -> OfficialTars:
     for name in TARS.values():
+        check_link(path / name)
         if not (path / name).is_file():
             raise DataError(f"{path} has one of ImageNet's two archives; {name} is missing.")
     # At once, for reading all takes minutes.

@@ -6,6 +6,7 @@ import zlib
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import IO
 
 from bnkeras.errors import CorruptDataError, DataError
@@ -19,6 +20,10 @@ _NEUTRAL, _LABELS = 2, {0: 0, 4: 1}
 _LINES = 100
 # What Python raises where a compressed file is damaged.
 _DAMAGE = (EOFError, OSError, zlib.error, zipfile.BadZipFile)
+_FORMAT = (
+    f"Sentiment140's format has {len(COLUMNS)} columns ({', '.join(COLUMNS)}), or a row number and "
+    f"these"
+)
 _REMEDY = "Mend the row, or have such rows left out with --skip-corrupt."
 
 
@@ -84,30 +89,41 @@ def read_rows(file: IO[bytes], place: str, progress: Progress, skip_corrupt: boo
         skip_corrupt: leave out corrupt rows, and list them.
 
     Raises:
-        DataError: the file is in another format.
+        DataError: the file is in another format, or has no row.
         CorruptDataError: a row is corrupt, named by its line; or the file is damaged.
     """
     rows = TweetRows()
     columns: int | None = None
-    for line, text in _records(_lines(file, place)):
+    records = _records(_lines(file, place))
+    for line, text in records:
         if len(rows.texts) % 10_000 == 0:
             progress(len(rows.texts), None, f"reading tweets of {place}")
         try:
             row = _parsed(text)
-            if columns is None:
-                # The first row that can be read says which of the two forms all have.
-                columns = _column_count(row)
-                if _is_header(row):
-                    continue
-            if len(row) != columns:
+            expected = columns or _form(row)
+            if len(row) != expected:
                 raise ValueError(f"should have {columns} columns, as the first, and has {len(row)}")
-            rows.add(row[-1].encode(), _polarity(row))
+            if columns or not _is_header(row):
+                rows.add(row[-1].encode(), _polarity(row))
+            columns = expected  # the first good row says which of the two forms all have
         except ValueError as error:
-            rows.leave_out(f"{place}, line {line}", error, text, skip_corrupt)
-    if len(rows.skipped) > len(rows.texts):
+            row_place = f"{place}, line {line}"
+            if columns is None and not skip_corrupt and not _any_row(records):
+                raise DataError(
+                    f"{row_place}: the row {error}: {_abridged(text)}\nNor are the rows after it "
+                    f"those of tweets. {_FORMAT}."
+                ) from error
+            rows.leave_out(row_place, error, text, skip_corrupt)
+    good, bad = len(rows.texts) + rows.neutral, len(rows.skipped)
+    if not good and not bad:
         raise DataError(
-            f"{place} has {len(rows.skipped):,} corrupt rows and {len(rows.texts):,} good ones; "
-            f"it is hardly in Sentiment140's format. The first:\n{rows.skipped[0]}"
+            f"{place} has no row{' but a header' if columns else ''}; it should have one for each "
+            f"tweet. {_FORMAT}."
+        )
+    if bad > good:
+        raise DataError(
+            f"{place} is hardly a file of tweets; corrupt rows: {bad:,} of {good + bad:,}. "
+            f"{_FORMAT}. The first corrupt row:\n{rows.skipped[0]}"
         )
     return rows
 
@@ -166,6 +182,10 @@ def _is_open(text: str) -> bool:
     return text.count('"') % 2 == 1
 
 
+def _any_row(records: Iterator[tuple[int, str]]) -> bool:
+    return any(_is_row(text) for _, text in islice(records, _LINES))
+
+
 def _is_row(text: str) -> bool:
     try:
         TweetRows().add(b"", _polarity(_parsed(text)))
@@ -186,13 +206,24 @@ def _parsed(text: str) -> list[str]:
     return row
 
 
-def _column_count(row: list[str]) -> int:
-    if len(row) not in (len(COLUMNS), len(COLUMNS) + 1):
-        raise ValueError(
-            f"has {len(row)} column{'s' * (len(row) != 1)}; Sentiment140's format has "
-            f"{len(COLUMNS)} ({', '.join(COLUMNS)}), or a row number and these"
-        )
+def _form(row: list[str]) -> int:
+    """Return how many columns all rows have, told by the first.
+
+    Raises:
+        ValueError: it has too few or too many; one more is a row number or none.
+    """
+    numbered = len(row) == len(COLUMNS) + 1 and (
+        _is_header(row) or (row[0].isdigit() and row[1] in map(str, (*_LABELS, _NEUTRAL)))
+    )
+    if len(row) != len(COLUMNS) and not numbered:
+        raise _miscounted(row)
     return len(row)
+
+
+def _miscounted(row: list[str]) -> ValueError:
+    return ValueError(
+        f"should have {len(COLUMNS)} columns, or a row number and these, and has {len(row)}"
+    )
 
 
 def _is_header(row: list[str]) -> bool:
@@ -200,7 +231,9 @@ def _is_header(row: list[str]) -> bool:
 
 
 def _polarity(row: list[str]) -> int:
-    if _column_count(row) > len(COLUMNS) and not row[0].isdigit():
+    if len(row) not in (len(COLUMNS), len(COLUMNS) + 1):
+        raise _miscounted(row)
+    if len(row) > len(COLUMNS) and not row[0].isdigit():
         raise ValueError(f"has {len(row)} columns, and the first is no row number but {row[0]!r}")
     polarity = row[-len(COLUMNS)]
     if not polarity.isdigit():

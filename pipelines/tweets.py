@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 from bnkeras.errors import CorruptDataError, DataError
-from bnkeras.pipelines.containers import digest_files
+from bnkeras.pipelines.containers import check_link, digest_files
 from bnkeras.pipelines.raw import Progress
 from bnkeras.pipelines.registry import DatasetSpec
 from bnkeras.pipelines.tfds_directory import find_directory
@@ -128,7 +128,9 @@ def _folder(path: Path, progress: Progress) -> TweetSource:
 
         sha256 = _digest(records.iterdir(), progress)
         return TweetSource(str(path), "TFDS records", sha256, partial(read_records, records))
-    names = _by_split(path, [file.name for file in path.iterdir() if file.is_file()])
+    names = _by_split(path, [file.name for file in path.iterdir() if not file.is_dir()])
+    for name in names.values():
+        check_link(path / name)
     files = {
         split: (str(path / name), partial((path / name).open, "rb"))
         for split, name in names.items()

@@ -17,6 +17,7 @@ from bnkeras.pipelines import (
     load_split,
     prepare,
 )
+from bnkeras.pipelines.class_folders import recognise
 from bnkeras.pipelines.registry import IMAGENET_MEAN, IMAGENET_STD
 
 from .photos import encoded, opened, photo, pixels
@@ -150,6 +151,53 @@ def test_held_out(tmp_path, layout, form):
         shutil.move(tmp_path / "source", tmp_path / "moved")
         again = prepare(SPEC, tmp_path / "moved", tmp_path / "other")
         assert contents(again, "test") == test
+
+
+@pytest.mark.parametrize("linked", ["train", "train/a", "test/a", "train/a/0.jpg"])
+def test_links_are_followed(tmp_path, linked):
+    source, elsewhere = tmp_path / "source", tmp_path / "elsewhere"
+    train = write(source / "train", {"a": 3, "b": 2}, large)
+    test = write(source / "test", {"a": 2}, large)
+    sha256 = recognise(source, lambda *_: None).sha256
+    (source / linked).rename(elsewhere)
+    (source / linked).symlink_to(elsewhere)
+    prepared = prepare(SPEC, source, tmp_path / "data")
+    assert contents(prepared, "train") == train
+    assert contents(prepared, "test") == test
+    assert prepared.sha256 == sha256
+
+
+@pytest.mark.parametrize("link", ["train/a/9.jpg", "train/b", "val"])
+def test_links_that_lead_nowhere(tmp_path, link):
+    source = tmp_path / "source"
+    write(source / "train", {"a": 3}, large)
+    write(source / "test", {"a": 2}, large)
+    (source / link).symlink_to("missing")
+    with pytest.raises(DataError, match=rf"{link} is a link to missing, which does not exist"):
+        prepare(SPEC, source, tmp_path / "data", skip_corrupt=True)
+
+
+@pytest.mark.parametrize(
+    ("links", "message"),
+    [
+        ({"train/b": "."}, r"train/b is a link to .*/source/train, a folder that it lies in"),
+        ({"train/b": "../.."}, r"train/b is a link to .*, a folder that it lies in itself"),
+        ({"train/b": "b"}, r"train/b is a link to b, which cannot be read: Too many levels"),
+        (
+            {"train/a/x": "../../../other", "../other/y": "../source/train/a"},
+            r"train/a/x/y is a link to .*/train/a, a folder that it lies in itself",
+        ),
+    ],
+)
+def test_links_in_a_circle(tmp_path, links, message):
+    source = tmp_path / "source"
+    write(source / "train", {"a": 3}, large)
+    write(source / "test", {"a": 2}, large)
+    (tmp_path / "other").mkdir()
+    for link, target in links.items():
+        (source / link).symlink_to(target)
+    with pytest.raises(DataError, match=message):
+        prepare(SPEC, source, tmp_path / "data")
 
 
 def test_validation_beside_test_is_kept_for_the_user(tmp_path):

@@ -206,6 +206,20 @@ def test_one_archive_is_not_enough(official, tmp_path):
     (folder / imagenet.TARS["test"]).unlink()
     with pytest.raises(DataError, match=r"one of ImageNet's two archives; ILSVRC2012_img_val\.tar"):
         prepare("imagenet", folder, tmp_path / "data")
+    (folder / imagenet.TARS["test"]).symlink_to("missing")
+    with pytest.raises(DataError, match=r"_img_val\.tar is a link to missing, which does not"):
+        prepare("imagenet", folder, tmp_path / "data")
+
+
+def test_links_to_class_folders(subset, tmp_path):
+    content = prepare("imagenet", subset, tmp_path / "data").sha256
+    for folder in ("train", f"val/{IDS[0]}"):
+        target = tmp_path / folder.replace("/", "_")
+        (subset / folder).rename(target)
+        (subset / folder).symlink_to(target)
+    prepared = prepare("imagenet", subset, tmp_path / "again")
+    assert prepared.counts == {"train": 12, "test": 6}
+    assert prepared.sha256 == content
 
 
 @pytest.mark.parametrize("form", ["folder", "tar"])

@@ -64,6 +64,10 @@ def test_gzip_is_the_same(glove):
         ROWS.replace("\n", " \n"),
         f"4 3\n{ROWS}",  # word2vec's header
         f"{ROWS}. . . 1 1 1\nat name@domain.com 2 2 2\n",  # words with spaces, in glove.840B
+        f"{ROWS}\n",
+        f"{ROWS} \r\n",
+        f"\ufeff{ROWS}",
+        f"\ufeff4 3\n{ROWS}",
         f"{ROWS}\x85 1 1 1\n\u2028 1 1 1\n 1 1 1\n",
     ],
 )
@@ -71,6 +75,31 @@ def test_forms_of_the_format(glove, content):
     result = _read(glove(content))
     assert glove_dimension(glove(content)) == 3
     assert np.array_equal(result.values, _read(glove()).values)
+
+
+def test_the_mark_in_front_is_no_part_of_the_first_word(glove):
+    result = _read(glove("\ufeffso 1 2 3\n"))
+    assert result.values[4].tolist() == [1, 2, 3]
+
+
+def test_only_one_line_at_the_end_may_be_blank(glove):
+    with pytest.raises(CorruptDataError, match=r"line 5: the row has 0 numbers"):
+        _read(glove(f"{ROWS}\n\n"))
+
+
+@pytest.mark.parametrize(
+    ("row", "shown"),
+    [
+        (b"\x89PNG\x00\x1b[2J 1", r"'\x89PNG\x00\x1b[2J 1'"),
+        (b"so\x1b[2J\xe2\x80\xae 1", r"'so\x1b[2J\u202e 1'"),
+        (b"\xff" * 200, "'" + r"\xff" * 60 + "..." + r"\xff" * 17 + "'"),
+    ],
+)
+def test_what_cannot_be_printed_is_escaped(glove, row, shown):
+    with pytest.raises(CorruptDataError) as caught:
+        _read(glove(ROWS.encode() + row))
+    assert f": {shown}\n" in str(caught.value)
+    assert str(caught.value).replace("\n", "").isprintable()
 
 
 def test_a_word_with_spaces_is_not_its_end(glove):
@@ -121,6 +150,7 @@ def test_a_short_first_row_is_found_at_the_second(glove):
     [
         (b"", r"vectors\.txt has no word"),
         (b"4 3\n", r"vectors\.txt has no word"),
+        (b"\n", r"vectors\.txt has no word"),
         (b"word\n", r"not in GloVe's text format.*something other than numbers.*: 'word'"),
         (b"so one two\n", r"not in GloVe's text format.* numbers after the word: 'so one two'"),
         (b"so\t1\t2\n", r"not in GloVe's text format"),

@@ -124,10 +124,52 @@ def test_utf16_is_refused():
 
 
 def test_another_file_is_refused():
-    with pytest.raises(CorruptDataError, match=r"line 1: the row has 2 columns; Sentiment140's fo"):
-        _read(b"text,label\ngood,1\n")
-    with pytest.raises(DataError, match=r"2 corrupt rows and 0 good ones.*\n.*line 1: the row has"):
-        _read(b"text,label\ngood,1\n", skip_corrupt=True)
+    content = b"text,label\n" + b"good,1\n" * 300
+    with pytest.raises(DataError, match=r"line 1: the row should have 6 .* has 2: 'text") as caught:
+        _read(content)
+    assert "format has 6 columns (polarity, id, date, query, user, text)" in str(caught.value)
+    assert "--skip-corrupt" not in str(caught.value)
+    with pytest.raises(DataError, match=r"rows: 301 of 301\. Sent.* 6 columns .*\n.*line 1: the r"):
+        _read(content, skip_corrupt=True)
+    with pytest.raises(DataError, match=r"line 1: the row has the polarity 7; .*\n.*Sentiment140"):
+        _read(table([(7, "six columns"), (8, "of something else")]))
+
+
+def test_mostly_corrupt_rows():
+    with pytest.raises(DataError, match=r"corrupt rows: 59 of 60\. "):
+        _read(GOOD + b"x\n" * 59, skip_corrupt=True)
+
+
+@pytest.mark.parametrize("extra", [b',"more"', b',""'])
+@pytest.mark.parametrize("first", [GOOD, GOOD.replace(b"1", b"123"), b'"4","x","d","q","u","t"\n'])
+def test_a_first_row_of_seven_columns_is_itself_the_fault(first, extra):
+    content = first.rstrip() + extra + b"\n" + GOOD * 59
+    with pytest.raises(CorruptDataError, match=r"line 1: the row should have 6 .* and has 7: '\"4"):
+        _read(content)
+    rows = _read(content, skip_corrupt=True)
+    assert rows.texts == [b"good"] * 59
+    assert len(rows.skipped) == 1
+
+
+def test_a_first_row_that_lacks_a_column_does_not_decide():
+    content = b'"500","4","d","q","u","short"\n' + table(TWEETS, numbered=True)
+    with pytest.raises(CorruptDataError, match=r"line 1: the row has the polarity 500"):
+        _read(content)
+    assert _read(content, skip_corrupt=True).texts == TEXTS
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        (b"", "no row;"),
+        (b"\n\n\r\n", "no row;"),
+        (table([], header=HEADER), "no row but a header;"),
+    ],
+)
+@pytest.mark.parametrize("skip_corrupt", [False, True])
+def test_a_file_without_rows(content, found, skip_corrupt):
+    with pytest.raises(DataError, match=rf"tweets\.csv has {found} .*\(polarity, id"):
+        _read(content, skip_corrupt)
 
 
 def test_an_unknown_header_is_refused():

@@ -232,6 +232,18 @@ def test_no_training_file(tmp_path):
         prepare("tweets", _zip(tmp_path / "all.zip", {"a.csv": b""}), tmp_path / "data")
 
 
+@pytest.mark.parametrize("name", ["train.csv", "test.csv"])
+def test_links_in_a_folder(tmp_path, name):
+    source, quiet = folder(tmp_path / "mine"), lambda *_: None
+    sha256 = recognise(source, quiet).sha256
+    (source / name).rename(tmp_path / "elsewhere.csv")
+    (source / name).symlink_to(tmp_path / "elsewhere.csv")
+    assert recognise(source, quiet).sha256 == sha256
+    (tmp_path / "elsewhere.csv").unlink()
+    with pytest.raises(DataError, match=rf"{name} is a link to .*elsewhere\.csv, which does not"):
+        recognise(source, quiet)
+
+
 def test_two_training_files(tmp_path):
     source = folder(tmp_path / "mine")
     (source / "train.csv.gz").write_bytes(gzip.compress(table(TRAIN)))
