@@ -1,5 +1,6 @@
 """Batches from a prepared dataset: small images, photographs or texts."""
 
+from abc import abstractmethod
 from contextlib import AbstractContextManager, ExitStack
 from typing import Any
 
@@ -50,8 +51,9 @@ class PreparedBatches(Batches):
             "sha256": prepared.sha256,
         }
 
+    @abstractmethod
     def _load(self, part: str) -> Any:
-        raise NotImplementedError
+        """Return a slice of a split, such as `train[:90%]`."""
 
     @property
     def _training_arguments(self) -> dict[str, Any]:
