@@ -15,6 +15,7 @@ from bnkeras.errors import RecipeError, RunError
 from bnkeras.pipelines import prepare
 from bnkeras.training import run
 
+SLOW = pytest.mark.slow
 WORDS = {0: ["awful", "rain", "sad"], 4: ["lovely", "sun", "glad"]}
 SHORT = ["train.epochs=3", "data.validation=20", "model.units=8", "train.learning_rate=0.02"]
 
@@ -84,7 +85,14 @@ def test_the_export_takes_raw_strings_without_bnkeras(everything):
     assert answers[:2] == [1, 0]
 
 
-@pytest.mark.parametrize("regime", ["bnonly", "bnoutput", "output", "random2", "frozenbn"])
+@pytest.mark.parametrize(
+    "regime",
+    [
+        "bnonly",
+        "random2",
+        *(pytest.param(r, marks=SLOW) for r in ("bnoutput", "output", "frozenbn")),
+    ],
+)
 def test_a_regime_trains_what_it_says(regime, data_dir, tmp_path):
     settings = [*SHORT, "train.epochs=1", "model.embedding=16"]
     recipe = bnkeras.recipe.load(f"tweets_lstm_{regime}", settings)
