@@ -49,32 +49,37 @@ def values(law: str | Law, seed: int, path: str, shape: Sequence[int]) -> tf.Ten
 # AutoGraph cannot read a match statement, and there is nothing in it to convert.
 @tf.autograph.experimental.do_not_convert
 def draw(
-    law: Draw, shape: tuple[int, ...], key: tf.Tensor, high: tf.Tensor, table: tf.Tensor
+    law: Draw,
+    shape: tuple[int, ...] | tf.Tensor,
+    key: tf.Tensor,
+    high: tf.Tensor,
+    table: tf.Tensor,
 ) -> tf.Tensor:
     """Return one draw of `shape` from the stream (key, high), float32.
 
     Args:
-        law: what the initialisation law resolved to for this shape.
-        shape: static shape of the result.
+        law: what the initialisation law resolved to for this shape; its numbers may be
+            scalar tensors, float64, but for `Orthogonal`.
+        shape: shape of the result; a tensor, int32 [rank], where the law is not `Orthogonal`.
         key: Philox key, scalar uint64.
         high: high half of the counter, scalar uint64.
         table: the normal quantiles, `quantiles()`.
     """
-    size = prod(shape)
+    size = tf.reduce_prod(shape) if tf.is_tensor(shape) else prod(shape)
     counter = tf.stack([tf.zeros([], tf.uint64), high])
     match law:
         case Constant(value):
-            return tf.fill(shape, np.float32(value))
+            return tf.fill(shape, tf.cast(value, tf.float32))
         case Uniform(low, high_end):
             bits = tf.bitwise.right_shift(_philox([size], key, counter), np.uint32(8))
             u = tf.cast(bits, tf.float64) * 2.0**-24
-            width = float(np.float32(high_end - low))
+            width = tf.cast(tf.cast(high_end - low, tf.float32), tf.float64)
             return tf.reshape(tf.cast(low + width * u, tf.float32), shape)
         case Normal(std):
-            return tf.reshape(_normal(size, key, counter, table) * np.float32(std), shape)
+            return tf.reshape(_normal(size, key, counter, table) * tf.cast(std, tf.float32), shape)
         case Sign(std):
-            normal = _normal(size, key, counter, table)
-            return tf.reshape(tf.where(normal < 0, np.float32(-std), np.float32(std)), shape)
+            normal, scale = _normal(size, key, counter, table), tf.cast(std, tf.float32)
+            return tf.reshape(tf.where(normal < 0, -scale, scale), shape)
         case Orthogonal(gain):
             tall = tall_shape(shape)
             normal = tf.reshape(_normal(size, key, counter, table), tall)
