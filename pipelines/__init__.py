@@ -7,7 +7,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from bnkeras.pipelines.directory import data_directory
+from bnkeras.pipelines.fronts import front_of
 from bnkeras.pipelines.glove import GloveResult, read_glove
+from bnkeras.pipelines.imagenet_names import readable_classes
 from bnkeras.pipelines.prepared import Damaged, Prepared, find, list_prepared
 from bnkeras.pipelines.preparing import prepare
 from bnkeras.pipelines.registry import DATASETS, FAMILIES, DatasetSpec, get_spec
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from bnkeras.pipelines.batches import evaluation_batches, steps_per_epoch, training_batches
     from bnkeras.pipelines.crops import crop_evaluation_batches, crop_training_batches
     from bnkeras.pipelines.encoded import EncodedSplit, load_encoded
+    from bnkeras.pipelines.image_front import EncodedImageFront, ImageFront
     from bnkeras.pipelines.reading import Split, load_split
     from bnkeras.pipelines.text_batches import text_evaluation_batches, text_training_batches
     from bnkeras.pipelines.text_front import TextFront
@@ -27,8 +30,10 @@ __all__ = [
     "FAMILIES",
     "Damaged",
     "DatasetSpec",
+    "EncodedImageFront",
     "EncodedSplit",
     "GloveResult",
+    "ImageFront",
     "Prepared",
     "Split",
     "TextFront",
@@ -40,6 +45,7 @@ __all__ = [
     "data_directory",
     "evaluation_batches",
     "find",
+    "front_of",
     "get_spec",
     "list_prepared",
     "load_encoded",
@@ -47,6 +53,7 @@ __all__ = [
     "load_texts",
     "prepare",
     "read_glove",
+    "readable_classes",
     "steps_per_epoch",
     "text_evaluation_batches",
     "text_training_batches",
@@ -54,7 +61,9 @@ __all__ = [
 ]
 
 _NEEDS_TENSORFLOW = {
+    "EncodedImageFront": "image_front",
     "EncodedSplit": "encoded",
+    "ImageFront": "image_front",
     "Split": "reading",
     "TextFront": "text_front",
     "TextSplit": "text_reading",

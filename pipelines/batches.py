@@ -192,17 +192,27 @@ def _in_memory(split: Split) -> tuple[tf.Tensor, tf.Tensor]:
 
 
 def scaling(
-    normalisation: Normalisation, scale: str, channels: int
+    normalisation: Normalisation,
+    scale: str,
+    channels: int,
+    divide: Callable[[tf.Tensor, np.ndarray], tf.Tensor] = tf.divide,
 ) -> Callable[[tf.Tensor], tf.Tensor]:
     """Return the function from images in [0, 255] to float32 ones as the network takes them.
 
     It takes one image or a batch, [..., height, width, channels].
 
+    Args:
+        normalisation: a dataset's specification, or its (mean, std).
+        scale: see `training_batches`.
+        channels: of the images.
+        divide: the quotient of two float32 arrays.
+
     Raises:
         DataError: an argument is out of range.
     """
+    most = np.float32(255)
     if scale == "unit":
-        return lambda x: tf.cast(x, tf.float32) / 255.0
+        return lambda x: divide(tf.cast(x, tf.float32), most)
     if scale != "channel":
         raise DataError(f"scale is {scale!r}; choose 'channel' or 'unit'.")
     if isinstance(normalisation, DatasetSpec):
@@ -215,9 +225,9 @@ def scaling(
 
     def per_channel(x: tf.Tensor) -> tf.Tensor:
         # Over whole rows, which is four times as fast as over the three values of a pixel.
-        width = x.shape[-2]
+        width = x.shape[-2] or 1
         rows = tf.reshape(tf.cast(x, tf.float32), [-1, width * channels])
-        rows = (rows / 255.0 - np.tile(mean, width)) / np.tile(std, width)
+        rows = divide(divide(rows, most) - np.tile(mean, width), np.tile(std, width))
         return tf.reshape(rows, tf.shape(x))
 
     return per_channel

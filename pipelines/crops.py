@@ -76,7 +76,7 @@ def crop_training_batches(
     ...                                 epochs=90)                      # doctest: +SKIP
     """
     steps = training_steps(split, batch_size, seed, epochs, first_step)
-    _check_size(image_size)
+    check_size(image_size)
     _check_range("crop_scale", crop_scale, 1.0)
     _check_range("crop_aspect", crop_aspect, math.inf)
     finish = scaling(normalisation, scale, 3)
@@ -141,7 +141,7 @@ def crop_evaluation_batches(
     >>> crop_evaluation_batches(split, IMAGENET, batch_size=256)        # doctest: +SKIP
     """
     check_batch_size(batch_size)
-    _check_size(image_size)
+    check_size(image_size)
     size = len(split)
     finish = scaling(normalisation, scale, 3)
 
@@ -149,8 +149,12 @@ def crop_evaluation_batches(
     def crop(
         example: dict[str, tf.Tensor], weight: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        image = _centre(decode_whole(example["image"]), image_size)
-        return finish(image), tf.cast(example["label"], tf.int32), weight
+        image = decode_whole(example["image"])
+        return (
+            finish(centre_crops(image[tf.newaxis], image_size)[0]),
+            tf.cast(example["label"], tf.int32),
+            weight,
+        )
 
     places = np.arange(-(-size // batch_size) * batch_size)
     indices = tf.data.Dataset.from_tensor_slices(np.minimum(places, size - 1))
@@ -251,26 +255,36 @@ def _with_triangle(image: tf.Tensor, size: int) -> tf.Tensor:
     return tf.transpose(tf.reshape(rows, [size, width, 3]), [1, 0, 2])
 
 
-def _centre(image: tf.Tensor, size: int) -> tf.Tensor:
-    """Resize the shorter side to size · 256 / 224 and return the centre, float32."""
-    shape = tf.shape(image)[:2]
+def centre_crops(images: tf.Tensor, size: int) -> tf.Tensor:
+    """Resize the shorter side to size · 256 / 224 and return the centre.
+
+    Args:
+        images: uint8 [n, height, width, channels].
+        size: height and width in pixels of the crops.
+
+    Returns:
+        float32 [n, size, size, channels], in [0, 255].
+    """
+    shape = tf.shape(images)[1:3]
     shorter = tf.reduce_min(shape)
     target = round(size * 256 / 224)
     # The longer side is rounded down, the place to even, as torchvision does.
     resized = tf.where(shape == shorter, target, target * shape // shorter)
     place = tf.round(tf.cast(resized - size, tf.float32) / 2)
-    # Only what is kept of the resized image is computed.
-    return tf.raw_ops.ScaleAndTranslate(
-        images=[image],
+    # Only what is kept of the resized images is computed.
+    crops = tf.raw_ops.ScaleAndTranslate(
+        images=images,
         size=[size, size],
         scale=tf.cast(resized / shape, tf.float32),
         translation=-place,
         kernel_type="triangle",
         antialias=True,
-    )[0]
+    )
+    return tf.ensure_shape(crops, [None, size, size, images.shape[-1]])
 
 
-def _check_size(image_size: int) -> None:
+def check_size(image_size: int) -> None:
+    """Raise a DataError if `image_size` is not positive."""
     if image_size < 1:
         raise DataError(f"image_size must be at least 1; received {image_size}.")
 

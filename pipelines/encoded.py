@@ -231,18 +231,18 @@ def _parse(record: tf.Tensor) -> dict[str, tf.Tensor]:
     return tf.io.parse_single_example(record, _FEATURES)
 
 
-def decode_whole(image: tf.Tensor) -> tf.Tensor:
-    """Return the pixels of an encoded image, uint8 [height, width, 3].
+def decode_whole(image: tf.Tensor, channels: int = 3) -> tf.Tensor:
+    """Return the pixels of an encoded image, uint8 [height, width, channels].
 
     JPEG is decoded as Pillow decodes it, see `decode.decode_images`; the inks of a CMYK
     file become red, green and blue.
     """
     pixels = tf.cond(
         tf.io.is_jpeg(image),
-        lambda: tf.io.decode_jpeg(image, channels=3, dct_method="INTEGER_ACCURATE"),
-        lambda: tf.io.decode_image(image, channels=3, expand_animations=False),
+        lambda: tf.io.decode_jpeg(image, channels=channels, dct_method="INTEGER_ACCURATE"),
+        lambda: tf.io.decode_image(image, channels=channels, expand_animations=False),
     )
-    return tf.ensure_shape(pixels, [None, None, 3])
+    return tf.ensure_shape(pixels, [None, None, channels])
 
 
 def decode_window(image: tf.Tensor, size: tf.Tensor, window: tf.Tensor) -> tf.Tensor:

@@ -29,9 +29,10 @@ _FRESH_PROCESS = """
 import sys
 sys.modules["bnkeras"] = None
 import numpy as np, tensorflow as tf
-export, images, logits = sys.argv[1:]
+export, images, answers = sys.argv[1:]
 served = tf.saved_model.load(export).signatures["serving_default"]
-np.save(logits, served(image=tf.constant(np.load(images)))["logits"].numpy())
+given = served(image=tf.constant(np.load(images)))
+np.savez(answers, logits=given["logits"].numpy(), labels=given["labels"].numpy().astype("S"))
 """
 
 
@@ -110,10 +111,10 @@ def _reload(result: "RunResult", data_dir: Path | None) -> None:
     from bnkeras.compact.verify import keras_logits
     from bnkeras.errors import ExportError
 
-    images, labels = _test_images(result, data_dir)
-    here = keras_logits(bnkeras.load_compact(result.export), images)
+    images, inputs, names = _test_images(result, data_dir)
+    here = keras_logits(bnkeras.load_compact(result.export), inputs)
     with err.status("loading the export in a fresh process"):
-        there = _logits_in_fresh_process(result, images)
+        there, labels = _answers_in_fresh_process(result, images)
     if not np.array_equal(here, there):
         raise ExportError(
             f"The logits of {result.export} in a fresh process differ from those of the network "
@@ -121,35 +122,43 @@ def _reload(result: "RunResult", data_dir: Path | None) -> None:
         )
     out.print(
         f"Loaded {escape(str(result.export))} in a fresh process, by TensorFlow\n"
-        f"alone, without bnkeras: accuracy {np.mean(there.argmax(axis=1) == labels):.1%} on the "
-        f"{len(images)} test images, all logits\n[bold]identical bit for bit[/] to those of the "
-        "network here.\n",
+        f"alone, without bnkeras: raw pixels in, labels out. {np.mean(labels == names):.1%} of the "
+        f"{len(images)} test\nimages are right, and all logits [bold]identical bit for bit[/] to "
+        "those of the\nnetwork here.\n",
         highlight=False,
         soft_wrap=True,
     )
 
 
-def _test_images(result: "RunResult", data_dir: Path | None) -> "tuple[np.ndarray, np.ndarray]":
-    """Return the preprocessed test images and their labels."""
+def _test_images(
+    result: "RunResult", data_dir: Path | None
+) -> "tuple[np.ndarray, np.ndarray, np.ndarray]":
+    """Return the test images as they are, the same as inputs, and the names of their classes."""
     import numpy as np
 
+    from bnkeras.pipelines import find, load_split
     from bnkeras.recipe import load
     from bnkeras.training.run_directory import RunDirectory
     from bnkeras.training.setup import open_batches
 
     recipe = load(f"{_MODEL}_bnonly")
+    split = load_split(find(recipe.data.dataset, data_dir), "test")
     batches = open_batches(recipe, RunDirectory(result.directory), data_dir).test
-    images, labels, weights = (np.concatenate(part) for part in zip(*batches, strict=True))
-    return images[weights > 0], labels[weights > 0]
+    inputs, _, weights = (np.concatenate(part) for part in zip(*batches, strict=True))
+    names = np.array(split.class_names)[split.labels]
+    return split.images, inputs[weights > 0], names
 
 
-def _logits_in_fresh_process(result: "RunResult", images: "np.ndarray") -> "np.ndarray":
+def _answers_in_fresh_process(
+    result: "RunResult", images: "np.ndarray"
+) -> "tuple[np.ndarray, np.ndarray]":
+    """Return the logits and the labels that the export gives for raw images."""
     import numpy as np
 
     from bnkeras.errors import ExportError
 
     with tempfile.TemporaryDirectory() as folder:
-        inputs, outputs = Path(folder, "images.npy"), Path(folder, "logits.npy")
+        inputs, outputs = Path(folder, "images.npy"), Path(folder, "answers.npz")
         np.save(inputs, images)
         process = subprocess.run(
             [sys.executable, "-c", _FRESH_PROCESS, result.export, inputs, outputs],
@@ -160,7 +169,8 @@ def _logits_in_fresh_process(result: "RunResult", images: "np.ndarray") -> "np.n
             raise ExportError(
                 f"The export did not load in a fresh process:\n{process.stderr[-500:]}"
             )
-        return np.load(outputs)
+        with np.load(outputs) as answers:
+            return answers["logits"], answers["labels"].astype(str)
 
 
 def _plot(results: "dict[str, RunResult]", directory: Path) -> None:

@@ -21,7 +21,7 @@ from bnkeras.recipe._parts import Entry, catalogue, models, names, regimes
 
 if TYPE_CHECKING:
     from bnkeras.recipe._data import DEFAULT_IMAGE_SIZE, unused_settings
-    from bnkeras.recipe._load import load
+    from bnkeras.recipe._load import from_settings, load
     from bnkeras.recipe._recipe import Recipe
     from bnkeras.recipe._types import GIVEN
 
@@ -31,6 +31,7 @@ __all__ = [
     "Entry",
     "Recipe",
     "catalogue",
+    "from_settings",
     "load",
     "models",
     "names",
@@ -42,6 +43,7 @@ _NEEDS_PYDANTIC = {
     "DEFAULT_IMAGE_SIZE": "_data",
     "GIVEN": "_types",
     "Recipe": "_recipe",
+    "from_settings": "_load",
     "load": "_load",
     "unused_settings": "_data",
 }

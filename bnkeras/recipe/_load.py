@@ -1,9 +1,10 @@
 """Load a recipe: gather its values, lay the overrides over them, validate."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from bnkeras.errors import RecipeError
 from bnkeras.recipe import _overrides
@@ -56,6 +57,28 @@ def load(
     # A shipped recipe is valid: a test loads every one.
     shipped, _ = _recipe(gather(draft.base), draft.base)
     return recipe if shipped is None else replace(recipe, changes=shipped.differences(recipe))
+
+
+def from_settings(settings: Mapping[str, Any], name: str) -> Recipe:
+    """Return the recipe whose settings `Recipe.as_dict` gave, as an export keeps them.
+
+    Args:
+        settings: nested tables of plain values.
+        name: what the recipe is called, in errors too.
+
+    Raises:
+        RecipeError: the settings have faults: all of them are in the message.
+
+    Example:
+        >>> from_settings(load("resnet14_bnonly").as_dict(), "mine").train.epochs
+        160
+    """
+    draft = Draft()
+    draft.merge(settings, name)
+    recipe, faults = _recipe(draft, name)
+    if recipe is None:
+        raise RecipeError(report(name, faults))
+    return recipe
 
 
 def _recipe(draft: Draft, name: str) -> tuple[Recipe | None, list[Fault]]:

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import keras
 import tensorflow as tf
 
 from bnkeras.errors import DataError
@@ -27,6 +28,8 @@ class Data:
         test: test batches.
         validation: batches that choose the best epoch; None for none.
         class_names: the names of the classes, kept in the export.
+        front: makes the network's inputs of raw data in the export, as `save_compact` takes it;
+            None where the export takes x as the network does.
 
     Example:
         >>> data = Data(train=images.batch(128, drop_remainder=True), test=others.batch(256))
@@ -38,6 +41,7 @@ class Data:
     test: tf.data.Dataset
     validation: tf.data.Dataset | None = None
     class_names: Sequence[str] | None = None
+    front: tf.Module | None = None
 
 
 class GivenBatches(Batches):
@@ -48,7 +52,8 @@ class GivenBatches(Batches):
         data: the datasets.
 
     Raises:
-        DataError: they do not yield batches (x, y), or their number is not known.
+        DataError: they do not yield batches (x, y), their number is not known, or the front
+            gives something else than x.
     """
 
     def __init__(self, recipe: Recipe, data: Data):
@@ -65,6 +70,7 @@ class GivenBatches(Batches):
         for name, dataset in self._datasets.items():
             _check(name, dataset, recipe)
         self.class_names = None if data.class_names is None else tuple(data.class_names)
+        self._front = _checked_front(data.front, data.train.element_spec[0])
         self.source = {"name": "given", "source": None, "sha256": None}
         self.examples = {name: _count(name, one) for name, one in self._datasets.items()}
         self.steps = int(data.train.cardinality())
@@ -98,6 +104,10 @@ class GivenBatches(Batches):
         weigh = tf.autograph.experimental.do_not_convert(weighted)
         return self._datasets[split].map(weigh).prefetch(tf.data.AUTOTUNE)
 
+    def export_arguments(self, model: keras.Model) -> dict[str, Any]:
+        """Return class names and front, as they were given."""
+        return {**super().export_arguments(model), "front": self._front}
+
 
 def _check(name: str, dataset: Any, recipe: Recipe) -> None:
     """Raise DataError unless `dataset` yields batches that the network of `recipe` takes."""
@@ -125,6 +135,26 @@ def _check(name: str, dataset: Any, recipe: Recipe) -> None:
             f"train.batch_size is that of the batches given; received {recipe.train.batch_size} "
             f"with batches of {size}. Set train.batch_size={size}."
         )
+
+
+def _checked_front(front: Any, x: tf.TensorSpec) -> tf.Module | None:
+    """Return `front`; raise DataError unless it gives what the batches have as x."""
+    if front is None:
+        return None
+    spec = getattr(front, "spec", None)
+    if not (isinstance(front, tf.Module) and isinstance(spec, tf.TensorSpec) and spec.name):
+        raise DataError(
+            f"front is a tf.Module with a `spec`, a named tf.TensorSpec; received {front!r}."
+        )
+    given = tf.function(front, autograph=False).get_concrete_function(spec).structured_outputs
+    fits = tf.is_tensor(given) and given.dtype == x.dtype
+    if not fits or not given.shape[1:].is_compatible_with(x.shape[1:]):
+        shown = f"{given.dtype.name} {given.shape[1:]}" if tf.is_tensor(given) else given
+        raise DataError(
+            f"front gives what the batches have as x, {x.dtype.name} {x.shape[1:]} for each "
+            f"example; received a front that gives {shown}."
+        )
+    return front
 
 
 def _count(name: str, dataset: tf.data.Dataset) -> int | None:

@@ -4,16 +4,19 @@ from abc import abstractmethod
 from contextlib import AbstractContextManager, ExitStack
 from typing import Any
 
+import keras
 import tensorflow as tf
 
 from bnkeras.errors import RecipeError
 from bnkeras.pipelines import (
+    ImageFront,
     Prepared,
     crop_evaluation_batches,
     crop_training_batches,
     evaluation_batches,
     load_encoded,
     load_split,
+    readable_classes,
     steps_per_epoch,
     training_batches,
 )
@@ -44,7 +47,7 @@ class PreparedBatches(Batches):
         self._splits = {name: self._load(part) for name, part in slices.items()}
         self.examples = {name: len(split) for name, split in self._splits.items()}
         self.steps = steps_per_epoch(self._splits["train"], recipe.train.batch_size)
-        self.class_names = prepared.spec.class_names
+        self.class_names = readable_classes(prepared.spec.class_names)
         self.source = {
             "name": prepared.spec.name,
             "source": prepared.source,
@@ -68,13 +71,21 @@ class PreparedBatches(Batches):
 class ImageBatches(PreparedBatches):
     """Batches of images, normalised."""
 
-    def export_arguments(self, model) -> dict[str, Any]:
-        """Return class names, and how pixels become inputs."""
+    @abstractmethod
+    def _front(self, model: keras.Model) -> ImageFront:
+        """Return what makes inputs of `model` of raw images, as an evaluation does."""
+
+    def export_arguments(self, model: keras.Model) -> dict[str, Any]:
+        """Return class names, and how pixels become inputs: in words and as a graph."""
         data, spec = self._recipe.data, self.prepared.spec
         preprocessing: dict[str, Any] = {"scale": data.scale}
         if data.scale == "channel":
             preprocessing |= {"mean": list(spec.mean), "std": list(spec.std)}
-        return {**super().export_arguments(model), "preprocessing": preprocessing}
+        return {
+            **super().export_arguments(model),
+            "front": self._front(model),
+            "preprocessing": preprocessing,
+        }
 
 
 class PixelBatches(ImageBatches):
@@ -103,6 +114,14 @@ class PixelBatches(ImageBatches):
             self.prepared.spec,
             batch_size=EVALUATION_BATCH,
             scale=self._recipe.data.scale,
+        )
+
+    def _front(self, model: keras.Model) -> ImageFront:
+        # A network of any size takes raw images of any size.
+        height, width = model.input_shape[1:3]
+        channels = self.prepared.spec.image_shape[2]
+        return ImageFront(
+            self.prepared.spec, (height, width, channels), scale=self._recipe.data.scale
         )
 
 
@@ -148,8 +167,16 @@ class PhotographBatches(ImageBatches):
             context.enter_context(split.naming_corrupt_records())
         return context
 
-    def export_arguments(self, model) -> dict[str, Any]:
-        """Return class names, and how photographs become inputs."""
+    def _front(self, model: keras.Model) -> ImageFront:
+        return ImageFront(
+            self.prepared.spec,
+            (None, None, 3),
+            crop=self._image_size,
+            scale=self._recipe.data.scale,
+        )
+
+    def export_arguments(self, model: keras.Model) -> dict[str, Any]:
+        """Return class names, and how photographs become inputs: in words and as a graph."""
         arguments = super().export_arguments(model)
         arguments["preprocessing"] |= {"image_size": self._image_size, "crop": "centre"}
         return arguments

@@ -151,6 +151,13 @@ def test_quickstart_tells_the_whole_idea(data_dir, tmp_path, monkeypatch):
     )
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
-    for text in ("1,120", "650", "174,970", "identical bit for bit", "first/gamma.png"):
+    for text in (
+        "1,120",
+        "650",
+        "174,970",
+        "raw pixels in, labels out",
+        "identical bit for bit",
+        "first/gamma.png",
+    ):
         assert text in done.stdout
     assert (tmp_path / "first" / "gamma.png").read_bytes().startswith(b"\x89PNG")

@@ -1,11 +1,13 @@
 """The recipe as an object: frozen, comparable, printable."""
 
+import json
 import tomllib
 
 import pydantic
 import pytest
 
 from bnkeras import recipe
+from bnkeras.errors import RecipeError
 from bnkeras.recipe._toml import literal
 
 
@@ -64,3 +66,16 @@ def test_awkward_values_survive(tmp_path):
 )
 def test_a_literal_reads_as_itself(value):
     assert tomllib.loads(f"x = {literal(value)}")["x"] == value
+
+
+def test_the_settings_that_an_export_keeps_load_again():
+    loaded = recipe.load("tweets_lstm_bnonly", ["train.epochs=3"], seed=5)
+    settings = json.loads(json.dumps(loaded.as_dict()))
+    again = recipe.from_settings(settings, "mine")
+    assert again == loaded
+    assert again.name == "mine"
+    settings["train"]["epochs"] = -1
+    with pytest.raises(
+        RecipeError, match=r"(?s)mine has a fault:.*train\.epochs: must be .*received -1"
+    ):
+        recipe.from_settings(settings, "mine")

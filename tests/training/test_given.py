@@ -32,8 +32,26 @@ def recipe(*settings):
     return bnkeras.recipe.load("resnet14_bnoutput", [*SETTINGS, *settings])
 
 
+class Doubles(tf.Module):
+    """Images as integers, twice as bright as the network's."""
+
+    spec = tf.TensorSpec([None, 8, 8, 1], tf.int32, "doubled")
+
+    def __init__(self, dtype=tf.float32):
+        super().__init__()
+        self.dtype = dtype
+
+    def __call__(self, images):
+        return tf.cast(images, self.dtype) / 2
+
+
 def test_any_dataset_trains(tmp_path):
-    data = Data(dataset(160, 16), dataset(50, 16, drop_remainder=False), class_names=list("abc"))
+    data = Data(
+        dataset(160, 16),
+        dataset(50, 16, drop_remainder=False),
+        class_names=["dark", "dim"],
+        front=Doubles(),
+    )
     result = run(recipe(), tmp_path / "run", data=data)
     assert result.figures["test_accuracy"] > 0.8
     assert result.figures["examples"] == {"train": 160, "test": None}
@@ -43,6 +61,13 @@ def test_any_dataset_trains(tmp_path):
         for x, y in dataset(50, 16, drop_remainder=False)
     ]
     assert np.mean(np.concatenate(right)) == pytest.approx(result.figures["test_accuracy"])
+    served = tf.saved_model.load(str(result.export)).signatures
+    images = np.random.default_rng(0).integers(-9, 9, (5, 8, 8, 1))
+    answers = served["serving_default"](doubled=tf.constant(images, tf.int32))
+    wanted = served["network"](image=tf.constant(images / 2, tf.float32))["logits"].numpy()
+    np.testing.assert_array_equal(answers["logits"], wanted)
+    names = [b"dark", b"dim", b"2"]
+    assert answers["labels"].numpy().tolist() == [names[n] for n in wanted.argmax(axis=1)]
 
 
 def test_a_resumed_run_ends_as_one_that_never_stopped(tmp_path):
@@ -65,6 +90,21 @@ def test_a_resumed_run_ends_as_one_that_never_stopped(tmp_path):
         strict=True,
     ):
         assert np.array_equal(one.numpy(), other.numpy()), one.path
+
+
+@pytest.mark.parametrize(
+    ("front", "message"),
+    [
+        (Doubles(tf.float64), r"x, float32 \(8, 8, 1\) for .* gives float64 \(8, 8, 1\)"),
+        (tf.Module(), r"front is a tf\.Module with a `spec`.* received <"),
+        (abs, r"front is a tf\.Module with a `spec`.* received <built-in function abs>"),
+    ],
+)
+def test_a_front_that_does_not_fit_is_refused_before_training(front, message, tmp_path):
+    data = Data(dataset(32, 16), dataset(32, 16), front=front)
+    with pytest.raises(DataError, match=message):
+        run(recipe(), tmp_path / "run", data=data)
+    assert not (tmp_path / "run").exists()
 
 
 def test_data_and_recipe_must_agree(tmp_path):

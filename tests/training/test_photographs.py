@@ -9,8 +9,10 @@ import tensorflow as tf
 
 import bnkeras
 import bnkeras.recipe
+from bnkeras.compact.manifest import read_manifest
 from bnkeras.errors import CorruptDataError, RecipeError
-from bnkeras.pipelines import prepare
+from bnkeras.pipelines import crop_evaluation_batches, find, load_encoded, prepare
+from bnkeras.pipelines.encoded import decode_whole
 from bnkeras.training import run
 
 
@@ -58,13 +60,22 @@ def test_a_folder_of_ones_own_trains_and_exports(data_dir, tmp_path):
     manifest = json.loads((result.export / "assets.extra" / "bnkeras.json").read_text())["manifest"]
     assert manifest["class_names"] == ["blue", "red"]
     assert manifest["preprocessing"]["image_size"] == 40
-    served = tf.saved_model.load(str(result.export)).signatures["serving_default"]
+    served = tf.saved_model.load(str(result.export)).signatures
     model = bnkeras.load_compact(result.export)
     for size in (40, 51):
         images = np.random.default_rng(size).normal(size=(2, size, size, 3)).astype(np.float32)
-        answer = served(image=tf.constant(images))["logits"].numpy()
+        answer = served["network"](image=tf.constant(images))["logits"].numpy()
         # Not traced, so TensorFlow fuses other operations.
         assert answer == pytest.approx(model(images, training=False).numpy(), rel=1e-4)
+    prepared = find("folder/colours", data_dir)
+    split = load_encoded(prepared, "test")
+    batches = crop_evaluation_batches(split, prepared.spec, batch_size=1, image_size=40)
+    for index, (inputs, _, _) in enumerate(batches):
+        photograph = decode_whole(tf.constant(split[index].image))[tf.newaxis]
+        answers = served["serving_default"](image=photograph)
+        wanted = served["network"](image=inputs)["logits"]
+        np.testing.assert_array_equal(answers["logits"], wanted)
+        assert answers["labels"] == ["blue", "red"][np.argmax(wanted)]
 
 
 def test_a_network_of_fixed_images_takes_crops_of_their_size(data_dir, tmp_path):
@@ -113,6 +124,9 @@ def test_five_guesses_are_counted_where_there_are_many_classes(shared_data, tmp_
     result = run(narrow, tmp_path / "run", data_dir=data_dir)
     figures = result.figures
     assert 0 <= figures["test_accuracy"] <= figures["test_top5_accuracy"] <= 1
+    manifest = read_manifest(result.export)
+    assert manifest.class_names[:2] == ("tench", "goldfish")
+    assert len(manifest.class_names) == 1000
     # Ten of the thousand classes are there: to choose among these is soon learnt.
     assert figures["test_top5_accuracy"] > 0.1
     assert figures["examples"] == {"train": 1000, "test": 300}
@@ -148,4 +162,14 @@ def test_a_network_of_any_size_takes_small_images(tmp_path):
     prepared = prepare("folder/small", tmp_path / "source", tmp_path / "data")
     assert prepared.spec.image_shape == (40, 36, 3)
     small = recipe("data.dataset=folder/small", "train.epochs=1")
-    assert run(small, tmp_path / "run", data_dir=tmp_path / "data").figures["epoch"] == 1
+    result = run(small, tmp_path / "run", data_dir=tmp_path / "data")
+    assert result.figures["epoch"] == 1
+    served = tf.saved_model.load(str(result.export)).signatures
+    pixels = draw.integers(0, 255, (2, 51, 44, 3)).astype(np.uint8)
+    wanted = (pixels / 255 - prepared.spec.mean) / prepared.spec.std
+    np.testing.assert_allclose(
+        served["serving_default"](image=tf.constant(pixels))["logits"],
+        served["network"](image=tf.constant(wanted, tf.float32))["logits"],
+        rtol=1e-4,
+        atol=1e-5,
+    )

@@ -15,7 +15,7 @@ import bnkeras.recipe
 from bnkeras.compact.manifest import read_manifest
 from bnkeras.errors import DataError, RecipeError, RunDirectoryError, RunError
 from bnkeras.models.variables import grouped_variables
-from bnkeras.pipelines import find, load_split
+from bnkeras.pipelines import evaluation_batches, find, load_split
 from bnkeras.training import run
 from bnkeras.training.run_directory import RunDirectory, write_text
 from bnkeras.training.setup import open_batches
@@ -50,11 +50,13 @@ def test_only_gamma_beta_and_statistics_change(result):
 def test_the_accuracy_is_that_of_the_export(result, data_dir):
     prepared = find("digits", data_dir)
     split = load_split(prepared, "test")
-    mean, std = (np.array(v, np.float32) for v in (prepared.spec.mean, prepared.spec.std))
-    images = ((split.images.astype(np.float32) / 255) - mean) / std
-    served = tf.saved_model.load(str(result.export)).signatures["serving_default"]
-    answers = served(image=tf.constant(images))
+    served = tf.saved_model.load(str(result.export)).signatures
+    answers = served["serving_default"](image=tf.constant(split.images))
+    ((inputs, _, _),) = evaluation_batches(split, prepared.spec, batch_size=len(split))
+    np.testing.assert_array_equal(answers["logits"], served["network"](image=inputs)["logits"])
     logits = answers["logits"].numpy().astype(np.float64)
+    digits = [str(digit).encode() for digit in logits.argmax(axis=1)]
+    assert answers["labels"].numpy().tolist() == digits
     accuracy = np.mean(logits.argmax(axis=1) == split.labels)
     assert result.figures["test_accuracy"] == pytest.approx(accuracy, abs=1e-6)
     chosen = logits[np.arange(len(logits)), split.labels]

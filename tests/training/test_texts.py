@@ -71,7 +71,10 @@ sys.modules["bnkeras"] = sys.modules["keras"] = None
 import tensorflow as tf
 served = tf.saved_model.load(sys.argv[1]).signatures["serving_default"]
 answers = served(text=tf.constant(["A LOVELY sun, glad!", "sad awful=rain", ""]))
-print(answers["probabilities"].numpy().argmax(axis=1).tolist())
+best = answers["probabilities"].numpy().argmax(axis=1).tolist()
+names = [b"negative", b"positive"]
+assert answers["labels"].numpy().tolist() == [names[label] for label in best]
+print(best)
 """
 
 
