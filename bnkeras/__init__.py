@@ -16,13 +16,16 @@ from typing import Any
 from bnkeras._version import __version__
 
 _PUBLIC = {
+    "add_task": "bnkeras.compact.tasks",
     "build": "bnkeras.models.registry",
+    "expand_compact": "bnkeras.compact.stock.expand",
     "load_compact": "bnkeras.compact.reader",
     "parameter_counts": "bnkeras.models.variables",
     "regime_of": "bnkeras.regimes",
     "reseed": "bnkeras.models.reseeding",
     "save_compact": "bnkeras.compact.writer",
     "set_regime": "bnkeras.regimes",
+    "slim": "bnkeras.compact.slim.slimming",
     "verify_compact": "bnkeras.compact.verify",
 }
 

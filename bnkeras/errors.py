@@ -57,6 +57,16 @@ class ExportError(BnkerasError):
     """A compact export cannot be written, or cannot be trusted."""
 
 
+class RoundingWarning(UserWarning):
+    """Weights regenerate to the values that they had but for their last bits."""
+
+
+class BackendError(BnkerasError, RuntimeError):
+    """Keras runs on a backend that cannot do what is asked for."""
+
+    exit_code = 2
+
+
 class MissingDependencyError(BnkerasError, ImportError):
     """An optional package is needed and not installed."""
 

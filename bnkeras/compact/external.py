@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from bnkeras.compact.digests import file_digest
-from bnkeras.compact.manifest import ASSETS, ExternalFile, Manifest, external_name
+from bnkeras.compact.manifest.network import Manifest
+from bnkeras.compact.manifest.records import ASSETS, ExternalFile, external_name
 from bnkeras.errors import ExportError
 
 # The folder beside exports whose files they share.

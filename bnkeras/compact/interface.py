@@ -8,7 +8,7 @@ from typing import Any
 
 import keras
 
-from bnkeras.compact.manifest import TensorRecord
+from bnkeras.compact.manifest.records import TensorRecord
 from bnkeras.errors import ExportError
 from bnkeras.models.variables import layers_of
 
@@ -52,13 +52,18 @@ class Interface:
             takes = ", ".join(f"{record.dtype} {record.shape}" for record in self.inputs)
             raise ExportError(f"The front gives {gives}; {self._model.name!r} takes {takes}.")
 
+    def named(self, given: Any) -> dict[str, Any]:
+        """Return `given`, which the network itself takes, by name and in the recorded types."""
+        flat = keras.tree.flatten(given)
+        return {
+            record.name: keras.ops.cast(tensor, record.dtype)
+            for record, tensor in zip(self.inputs, flat, strict=True)
+        }
+
     def call(self, inputs: dict[str, Any]) -> dict[str, Any]:
         """Return the outputs by name for inputs by name."""
         flat = [inputs[record.name] for record in self.inputs]
-        return self.call_as_is(keras.tree.pack_sequence_as(self._structure, flat))
-
-    def call_as_is(self, inputs: Any) -> dict[str, Any]:
-        """Return the outputs by name for what the network itself takes."""
+        inputs = keras.tree.pack_sequence_as(self._structure, flat)
         with _without_cudnn(self._model):
             outputs = self._model(inputs, training=False)
         if self._classifier:
@@ -93,7 +98,9 @@ def _structure(model: keras.Model) -> Any:
     shape = (model.get_build_config() or {}).get("input_shape")
     if not shape or not all(size is None or isinstance(size, int) for size in shape):
         raise _unknown(model, "Keras has the shape of no single tensor")
-    _check_floats(model, (None, *shape[1:]))
+    # Nothing else traces: there, the model is of an export that was checked when it was written.
+    if keras.backend.backend() == "tensorflow":
+        _check_floats(model, (None, *shape[1:]))
     return keras.KerasTensor((None, *shape[1:]), "float32", name="keras_tensor")
 
 

@@ -4,12 +4,15 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from typing import Literal
 
 import keras
 import numpy as np
 
 from bnkeras.compact.digests import values_digest
-from bnkeras.compact.manifest import Provenance
+from bnkeras.compact.manifest.records import Provenance
+from bnkeras.compact.slim.plan import Cut, cuts, slimmed_from, tail
+from bnkeras.compact.slim.values import cut, sums_exactly
 from bnkeras.errors import ExportError
 from bnkeras.models.variables import Group, GroupedVariable, grouped_variables, seeded_laws
 from bnkeras.seeding import Law, reference
@@ -23,11 +26,32 @@ _OWN = {Group.BATCHNORM, Group.STATISTICS}
 
 @dataclass(frozen=True)
 class SeededVariable:
-    """A Keras variable whose values the SavedModel regenerates."""
+    """A Keras variable whose values the SavedModel regenerates.
+
+    In a slim network they are what is left of the full variable's, whose `law` it is.
+    """
 
     path: str
     law: Law
     variable: keras.Variable
+    lost: Cut | None = None
+
+
+@dataclass(frozen=True)
+class StoredVariable:
+    """A Keras variable whose values are kept, in its own type or in float16."""
+
+    variable: keras.Variable
+    dtype: str
+
+    def values(self) -> np.ndarray:
+        """Return what is kept."""
+        return self.variable.numpy().astype(self.dtype)
+
+    @property
+    def is_rounded(self) -> bool:
+        """Whether it is kept in another type than its own."""
+        return self.dtype != self.variable.dtype
 
 
 @dataclass
@@ -36,11 +60,12 @@ class Sources:
 
     `random` are the states of random layers such as Dropout. They are no weights, and
     in no row of the manifest: where a graph reads one, it has the value of the export.
+    `stored` is in the order in which files hold the values: float16 behind the others.
     """
 
     seed: int | None
     seeded: list[SeededVariable] = field(default_factory=list)
-    stored: list[keras.Variable] = field(default_factory=list)
+    stored: list[StoredVariable] = field(default_factory=list)
     external: list[keras.Variable] = field(default_factory=list)
     random: list[keras.Variable] = field(default_factory=list)
 
@@ -52,7 +77,12 @@ def weights_of(model: keras.Model) -> list[GroupedVariable]:
 
 
 def classify(
-    model: keras.Model, seed: int | None, external: Sequence[str] = ()
+    model: keras.Model,
+    seed: int | None,
+    external: Sequence[str] = (),
+    *,
+    weights: Literal["seeded", "full"] = "seeded",
+    storage: Literal["float32", "float16"] = "float32",
 ) -> tuple[list[Provenance], Sources]:
     """Describe each variable in a row, and divide them by their provenance.
 
@@ -60,6 +90,8 @@ def classify(
         model: the network.
         seed: root seed of its seeded variables, None where there are none.
         external: patterns of the paths of external variables.
+        weights: "full" if nothing is to be seeded.
+        storage: what γ, β and moving statistics are kept in, where that can hold them.
 
     Raises:
         ExportError: two variables have one path; one has a type that an export does not
@@ -67,8 +99,10 @@ def classify(
     """
     entries = weights_of(model)
     _check_paths(model, entries)
-    laws = {} if seed is None else seeded_laws(model, seed)
+    laws = {} if seed is None or weights == "full" else seeded_laws(model, seed)
     named = _external(model, entries, external)
+    slimmed = slimmed_from(model)
+    lost = {} if slimmed is None else cuts(slimmed.record.norms)
     sources = Sources(seed)
     rows = []
     for path, group, variable in entries:
@@ -78,21 +112,31 @@ def classify(
                 f"{path}: a compact export holds {', '.join(_DTYPES)}; received {values.dtype}."
             )
         law = None if group is Group.BATCHNORM else laws.get(path)
-        if law is not None and _regenerates(law, seed, path, values):
-            sources.seeded.append(SeededVariable(path, law, variable))
+        less = lost.get(tail(path))
+        if law is not None and _regenerates(law, seed, path, values, less):
+            sources.seeded.append(SeededVariable(path, law, variable, less))
             source = ("seeded", str(law))
         elif path in named:
             sources.external.append(variable)
             source = ("external", None)
         else:
-            sources.stored.append(variable)
+            if storage == "float16" and group in _OWN and _fits_float16(values):
+                values = values.astype(np.float16)
+            sources.stored.append(StoredVariable(variable, values.dtype.name))
             source = ("stored", None)
         rows.append(
             Provenance(path, values.shape, values.dtype.name, *source, values_digest(values))
         )
-    weights = {id(entry.variable) for entry in entries}
-    sources.random = [v for v in model.variables if id(v) not in weights]
+    sources.stored.sort(key=lambda stored: stored.dtype == "float16")
+    known = {id(entry.variable) for entry in entries}
+    sources.random = [v for v in model.variables if id(v) not in known]
     return rows, sources
+
+
+def _fits_float16(values: np.ndarray) -> bool:
+    """Whether float16 has the range of float32 `values`; NaN stays NaN."""
+    largest = np.finfo(np.float16).max
+    return values.dtype == np.float32 and not np.any(np.abs(values) > largest)
 
 
 def _check_paths(model: keras.Model, entries: list[GroupedVariable]) -> None:
@@ -144,9 +188,14 @@ def _external(
     return found
 
 
-def _regenerates(law: Law, seed: int, path: str, values: np.ndarray) -> bool:
+def _regenerates(law: Law, seed: int, path: str, values: np.ndarray, lost: Cut | None) -> bool:
     """Whether the generator gives the same bits, everywhere, in fewer bytes."""
     if values.size < _SMALLEST_SEEDED or not law.reproducible:
         return False
-    regenerated = reference.values(law, seed, path, values.shape)
+    full = values.shape if lost is None else lost.full_shape(values.shape)
+    regenerated = reference.values(law, seed, path, full)
+    if lost is not None:
+        if not sums_exactly(regenerated, lost):
+            return False
+        regenerated = cut(regenerated, lost)
     return np.array_equal(regenerated.view(np.uint32), values.view(np.uint32))

@@ -7,9 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import tensorflow as tf
-
-from bnkeras.compact.manifest import MANIFEST
+from bnkeras.compact.manifest.records import MANIFEST
 from bnkeras.errors import ExportError
 
 
@@ -29,6 +27,8 @@ def _is_empty(path: Path) -> bool:
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Give a folder to write in; when all went well, it becomes `path`, and else it goes."""
+    import tensorflow as tf
+
     partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
     try:
         _remove_leftovers(path)

@@ -1,36 +1,33 @@
 """Comparing the parts of an export: files, manifest, regenerated weights, graph."""
 
-from collections.abc import Iterable, Iterator
-from math import prod
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 
+from bnkeras.compact.backend import check_backend
 from bnkeras.compact.external import in_place
 from bnkeras.compact.interface import Interface
-from bnkeras.compact.manifest import (
-    ArchitectureRecord,
-    ForeignRecord,
-    Manifest,
-    TensorRecord,
-    read_manifest,
+from bnkeras.compact.manifest import manifest_of, read_whole_manifest
+from bnkeras.compact.manifest.network import Manifest
+from bnkeras.compact.manifest.records import ArchitectureRecord, ForeignRecord
+from bnkeras.compact.manifest.tasks import TaskManifest
+from bnkeras.compact.probe import (
+    HALF_ROUNDING,
+    PROBES,
+    as_kept,
+    kept_outputs,
+    probe_batch,
+    rounding_of,
+    vocabulary_of,
 )
 from bnkeras.compact.reader import check_files, check_values, rebuild
+from bnkeras.compact.served_weights import compare_weights
 from bnkeras.errors import ExportError
-from bnkeras.models.variables import layers_of
-from bnkeras.seeding import reference
 
-CHECKS = ("manifest", "files", "variables", "graph")
-
-_PROBES = 8
-_MOST_PROBE_VALUES = 2**26
-# Where the size of an input is free: pixels of an image, steps of a sequence.
-_PROBE_PIXELS = 96
-_PROBE_STEPS = 16
-# What summing in another order may change, relative to the largest output.
-_ROUNDING = 1e-4
+CHECKS = ("manifest", "files", "variables", "weights", "graph", "probe")
 
 
 class Check(NamedTuple):
@@ -42,31 +39,48 @@ class Check(NamedTuple):
 
 
 def verify_compact(
-    path: str | Path, external: Iterable[str | Path] = (), *, into: keras.Model | None = None
+    path: str | Path,
+    external: Iterable[str | Path] = (),
+    *,
+    task: str | None = None,
+    into: keras.Model | None = None,
 ) -> dict[str, Any]:
     """Check that the files, the weights and the graph of an export agree.
 
-    In order: the manifest; sizes and SHA-256 of all files; the digest of every
-    variable of the rebuilt network; the outputs of the SavedModel, loaded by plain
-    TensorFlow, against those of the rebuilt Keras network on a probe batch, through
-    the signature that takes the network's own inputs. The last one runs the graph,
-    which `load_compact` does not: the graph of an export from an untrusted source can
-    do whatever TensorFlow's operations can.
+    In order:
+
+    1. the manifest;
+    2. sizes and SHA-256 of all files;
+    3. the digest of every variable of the rebuilt network;
+    4. the weights that the graph regenerates, against those;
+    5. the outputs of the SavedModel, loaded by plain TensorFlow, against those of the
+       rebuilt Keras network on a probe batch, through the signature that takes the
+       network's own inputs;
+    6. the outputs against those that the network gave when it was saved.
+
+    From the fourth on they run the graph, which `load_compact` does not: the graph of an
+    export from an untrusted source can do whatever TensorFlow's operations can.
 
     Args:
         path: directory that `save_compact` wrote.
         external: as for `load_compact`. The graph itself finds external weights only in
             the export and in the folder `external` beside it; where they are elsewhere, it
             is run from a temporary folder in which they are in place.
+        task: which network of an export of several; without it, all of them are checked.
         into: as for `load_compact`.
 
     Returns:
-        A dict with `files`, `variables`, `probes` (what was compared) and
-        `largest_difference` (of outputs; 0.0 when they are the same bits, None where there
-        is no network to compare with: a model without a configuration, and no `into`).
+        A dict with
+
+        - `files`, `variables`, `probes`: how many were compared;
+        - `rounded`: how many of the weights the graph regenerates to other last bits;
+        - `largest_difference`: of outputs; 0.0 when they are the same bits, None where there
+          is no network to compare with: a model without a configuration, and no `into`;
+        - `since_saved`: largest difference from the outputs that were saved, as a share of
+          the largest output; None where the export has none.
 
     Raises:
-        InputError: there is no compact export at `path`.
+        InputError: there is no compact export at `path`, or no such task in it.
         ExportError: something does not agree; the message names it.
 
     Example:
@@ -74,22 +88,28 @@ def verify_compact(
         0.0
     """
     figures = {}
-    for check in run_checks(path, external, into):
+    for check in run_checks(path, external, task, into):
         figures |= check.figures
-    return {key: figures[key] for key in ("files", "variables", "probes", "largest_difference")}
+    names = ("files", "variables", "probes", "rounded", "largest_difference", "since_saved")
+    return {name: figures[name] for name in names}
 
 
 def run_checks(
-    path: str | Path, external: Iterable[str | Path] = (), into: keras.Model | None = None
+    path: str | Path,
+    external: Iterable[str | Path] = (),
+    task: str | None = None,
+    into: keras.Model | None = None,
 ) -> Iterator[Check]:
     """Run the checks of `verify_compact` in the order of `CHECKS`, and yield each that passes.
 
     Raises:
         InputError, ExportError: as `verify_compact`, from the check that fails.
     """
+    check_backend()
     path = Path(path)
     external = tuple(external)
-    manifest = read_manifest(path)
+    manifest = read_whole_manifest(path)
+    networks = _networks(path, manifest, task)
     yield Check(
         "manifest",
         f"format version {manifest.format_version}, its SHA-256 is right",
@@ -102,118 +122,216 @@ def run_checks(
         f"{len(manifest.files)} files of {size:,} bytes have the recorded sizes and SHA-256",
         {"files": len(manifest.files), "bytes": size},
     )
-    model = None
+    models = {name: _rebuilt(path, network, external, into) for name, network in networks.items()}
+    yield _variables(networks)
+    everything = list(_networks(path, manifest, None).values())
+    with in_place(path, everything[0], external) as export:
+        yield _weights(path, export, everything)
+        signatures = _signatures(path, export)
+        served = [
+            _Served(path, signatures, name, network, models[name])
+            for name, network in networks.items()
+        ]
+    yield _graph(path, served)
+    yield _probe(path, served)
+
+
+def _networks(
+    path: Path, manifest: Manifest | TaskManifest, task: str | None
+) -> dict[str | None, Manifest]:
+    """Return what is checked, by task."""
+    every = manifest.names if task is None and isinstance(manifest, TaskManifest) else [task]
+    return {name: manifest_of(path, manifest, name) for name in every}
+
+
+def _rebuilt(
+    path: Path,
+    manifest: Manifest,
+    external: Iterable[str | Path],
+    into: keras.Model | None,
+) -> keras.Model | None:
+    """Build the network, its values checked; check these alone where it cannot be built."""
     if into is None and isinstance(manifest.architecture, ForeignRecord):
         check_values(path, manifest, external)
-    else:
-        model = rebuild(path, manifest, external, into)
-    kinds = {"seeded": f"regenerated from seed {manifest.seed}", "stored": "stored"}
+        return None
+    return rebuild(path, manifest, external, into)
+
+
+def _variables(networks: dict[str | None, Manifest]) -> Check:
+    first = next(iter(networks.values()))
+    kinds = {"seeded": f"regenerated from seed {first.seed}", "stored": "stored"}
     kinds["external"] = "external"
-    count = {kind: len(manifest.of(kind)) for kind in kinds}
+    count = {kind: sum(len(network.of(kind)) for network in networks.values()) for kind in kinds}
     found = " and ".join(f"{count[kind]} {text}" for kind, text in kinds.items() if count[kind])
-    yield Check(
+    tasks = f" of {len(networks)} tasks" if len(networks) > 1 else ""
+    return Check(
         "variables",
-        f"{found} ones have the recorded digests",
-        {"variables": len(manifest.variables), **count},
-    )
-    if model is None:
-        yield _run_graph(path, manifest, external)
-    else:
-        yield _check_graph(path, manifest, external, model)
-
-
-def _run_graph(path: Path, manifest: Manifest, external: Iterable[str | Path]) -> Check:
-    """Run the graph where there is no network to compare it with."""
-    probes = probe_batch(path, manifest.seed or 0, manifest.inputs, vocabulary=2)
-    _served(path, manifest, external, probes)
-    return Check(
-        "graph",
-        f"it runs on {_PROBES} probe inputs; its outputs were compared with nothing, as the "
-        f"network cannot be rebuilt",
-        {"probes": _PROBES, "largest_difference": None},
+        f"{found} ones{tasks} have the recorded digests",
+        {"variables": sum(count.values()), **count},
     )
 
 
-def _check_graph(
-    path: Path, manifest: Manifest, external: Iterable[str | Path], model: keras.Model
-) -> Check:
-    built = isinstance(manifest.architecture, ArchitectureRecord)
-    interface = Interface(model, classifier=built)
-    probes = probe_batch(path, manifest.seed or 0, interface.inputs, _vocabulary(model))
-    served = _served(path, manifest, external, probes)
-    rebuilt = _run(interface.call, probes)
-    if served.keys() != rebuilt.keys():
-        raise ExportError(
-            f"{path}: the graph's outputs are {', '.join(served)}, the rebuilt network's "
-            f"{', '.join(rebuilt)}. The graph does not belong to this manifest."
+def _weights(path: Path, export: Path, manifests: list[Manifest]) -> Check:
+    if not any(manifest.of("seeded") for manifest in manifests):
+        return Check("weights", "the graph regenerates none", {"rounded": 0})
+    count, rounded, largest = compare_weights(path, export, manifests)
+    found = f"the graph regenerates {count - rounded} bit for bit"
+    if rounded:
+        found += f", and {rounded} but for rounding, by at most {largest:.2g} of the largest value"
+    return Check("weights", found, {"rounded": rounded})
+
+
+def _signatures(path: Path, export: Path) -> Mapping[str, Callable]:
+    import tensorflow as tf
+
+    try:
+        return tf.saved_model.load(str(export)).signatures
+    except Exception as error:  # a forged graph can make TensorFlow raise anything
+        raise ExportError(f"{path}: TensorFlow cannot load the graph: {error}") from error
+
+
+class _Served:
+    """What the graph gives for a probe batch, and what the rebuilt network gives."""
+
+    def __init__(
+        self,
+        path: Path,
+        signatures: Mapping[str, Callable],
+        task: str | None,
+        manifest: Manifest,
+        model: keras.Model | None,
+    ):
+        self.manifest = manifest
+        self.built = isinstance(manifest.architecture, ArchitectureRecord)
+        interface = None if model is None else Interface(model, classifier=self.built)
+        self.inputs = interface.inputs if interface else manifest.inputs
+        vocabulary = 2 if model is None else vocabulary_of(model)
+        if manifest.probe is not None:
+            vocabulary = manifest.probe.vocabulary
+        batch = probe_batch(manifest.seed, self.inputs, vocabulary)
+        name = task or "serving_default"
+        if manifest.front is not None:
+            name = f"{task}_network" if task else "network"
+        try:
+            self.outputs = _run(signatures[name], batch)
+        except Exception as error:  # as above
+            raise ExportError(f"{path}: TensorFlow cannot run the graph: {error}") from error
+        # Of a network that is not known, nobody knows with how many bits it computes.
+        self.rounding = HALF_ROUNDING if model is None else rounding_of(model)
+        self.rebuilt = None
+        if interface is not None:
+            self.rebuilt = _run(_traced(interface.call), batch)
+
+
+def _traced(call: Callable) -> Callable:
+    """Trace `call` as the export is, so that the bits agree."""
+    import tensorflow as tf
+
+    return tf.function(lambda **inputs: call(inputs), autograph=False)
+
+
+def _run(call: Callable, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    import tensorflow as tf
+
+    outputs = call(**{name: tf.constant(values) for name, values in inputs.items()})
+    return {name: value.numpy() for name, value in sorted(outputs.items())}
+
+
+def _graph(path: Path, served: list[_Served]) -> Check:
+    """Compare the graph's outputs with those of the rebuilt networks."""
+    first = served[0]
+    compared = [one for one in served if one.rebuilt is not None]
+    if not compared:
+        return Check(
+            "graph",
+            f"it runs on {PROBES} probe inputs; its outputs were compared with nothing, as the "
+            f"network cannot be rebuilt",
+            {"probes": PROBES, "largest_difference": None},
         )
-    differences = [_difference(path, name, served[name], rebuilt[name]) for name in rebuilt]
-    difference = max(differences)
-    what = "logits" if built else "outputs"
-    images = "images" if len(interface.inputs[0].shape) == 4 else "inputs"
+    difference = max(_from_rebuilt(path, one) for one in compared)
+    what = "logits" if first.built else "outputs"
+    images = "images" if len(first.inputs[0].shape) == 4 else "inputs"
     return Check(
         "graph",
-        f"its {what} of {_PROBES} probe {images} "
+        f"its {what} of {PROBES} probe {images} "
         + (
             "are the rebuilt network's, bit for bit"
             if difference == 0
             else f"are within {difference:.2g}"
         ),
-        {"probes": _PROBES, "largest_difference": difference},
+        {"probes": PROBES, "largest_difference": difference},
     )
 
 
-def _difference(path: Path, name: str, graph: np.ndarray, network: np.ndarray) -> float:
-    """Return by how much an output differs, 0.0 for the same bits; raise if by too much."""
-    if (graph.shape, graph.dtype) != (network.shape, network.dtype):
+def _from_rebuilt(path: Path, served: _Served) -> float:
+    outputs, rebuilt = served.outputs, served.rebuilt
+    if outputs.keys() != rebuilt.keys():
         raise ExportError(
-            f"{path}: the graph's {name} are {graph.dtype} {graph.shape}, the rebuilt network's "
-            f"{network.dtype} {network.shape}. The graph does not belong to this manifest."
+            f"{path}: the graph's outputs are {', '.join(outputs)}, the rebuilt network's "
+            f"{', '.join(rebuilt)}. The graph does not belong to this manifest."
+        )
+    return max(
+        _difference(
+            path, name, outputs[name], rebuilt[name], served.rounding, "the rebuilt network's"
+        )
+        for name in rebuilt
+    )
+
+
+def _probe(path: Path, served: list[_Served]) -> Check:
+    """Compare the graph's outputs with those that the networks gave when they were saved."""
+    shares = [share for one in served for share in _since_saved(path, one)]
+    if not shares:
+        return Check("probe", "the export has no outputs to compare with", {"since_saved": None})
+    return Check(
+        "probe",
+        f"the outputs are those that were saved, within {max(shares):.2g} of the largest",
+        {"since_saved": max(shares)},
+    )
+
+
+def _since_saved(path: Path, served: _Served) -> Iterator[float]:
+    record = served.manifest.probe
+    try:
+        kept = kept_outputs(record) if record else {}
+    except ValueError as error:
+        raise ExportError(f"{path}: the outputs of the probe cannot be read: {error}") from error
+    for name, wanted in kept.items():
+        if name not in served.outputs:
+            raise ExportError(f"{path}: the graph has no output {name!r}, which was saved.")
+        given = as_kept(served.outputs[name])
+        if not np.isfinite(wanted).all():
+            continue  # a network that diverged: NaN goes different ways in different kernels
+        scale = float(np.max(np.abs(wanted), initial=0)) or 1.0
+        yield (
+            _difference(path, name, given, wanted, served.rounding, "those that were saved") / scale
+        )
+
+
+def _difference(
+    path: Path, name: str, graph: np.ndarray, other: np.ndarray, rounding: float, whose: str
+) -> float:
+    """Return by how much an output differs, 0.0 for the same bits; raise if by too much."""
+    if (graph.shape, graph.dtype) != (other.shape, other.dtype):
+        raise ExportError(
+            f"{path}: the graph's {name} are {graph.dtype} {graph.shape}, {whose} {other.dtype} "
+            f"{other.shape}. The graph does not belong to this manifest."
         )
     # Bits first: the logits of a network that diverged are NaN, in both.
-    if graph.tobytes() == network.tobytes():
+    if graph.tobytes() == other.tobytes():
         return 0.0
     if graph.dtype.kind in "OSU":
-        raise ExportError(f"{path}: the graph's {name} differ from the rebuilt network's.")
-    graph, network = graph.astype(np.float64), network.astype(np.float64)
-    difference, scale = float(np.max(np.abs(graph - network))), float(np.max(np.abs(network)))
-    if not difference <= _ROUNDING * max(1.0, scale):
+        raise ExportError(f"{path}: the graph's {name} differ from {whose}.")
+    graph, other = graph.astype(np.float64), other.astype(np.float64)
+    both_nan = np.isnan(graph) & np.isnan(other)
+    difference = float(np.max(np.where(both_nan, 0.0, np.abs(graph - other))))
+    scale = float(np.max(np.where(both_nan, 0.0, np.abs(other))))
+    if not difference <= rounding * max(1.0, scale):
         raise ExportError(
-            f"{path}: the graph's {name} differ from the rebuilt network's by {difference:.3g} "
-            f"(the largest is {scale:.3g}). The graph does not belong to this manifest."
+            f"{path}: the graph's {name} differ from {whose} by {difference:.3g} (the largest is "
+            f"{scale:.3g}). The graph does not belong to this manifest."
         )
     return difference
-
-
-def _served(
-    path: Path,
-    manifest: Manifest,
-    external: Iterable[str | Path],
-    inputs: dict[str, np.ndarray],
-) -> dict[str, np.ndarray]:
-    """Return what the export computes of the network's inputs, as plain TensorFlow loads it."""
-    import tensorflow as tf
-
-    signature = "network" if manifest.front else "serving_default"
-    with in_place(path, manifest, external) as export:
-        try:
-            served = tf.saved_model.load(str(export)).signatures[signature]
-            outputs = served(**{name: tf.constant(values) for name, values in inputs.items()})
-            return {name: value.numpy() for name, value in sorted(outputs.items())}
-        except Exception as error:  # a forged graph can make TensorFlow raise anything
-            raise ExportError(
-                f"{path}: TensorFlow cannot load or run the graph: {error}"
-            ) from error
-
-
-def _run(call, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Return the outputs of `call`, traced as the export is, so that the bits agree."""
-    import tensorflow as tf
-
-    outputs = tf.function(call, autograph=False)(
-        {name: tf.constant(values) for name, values in inputs.items()}
-    )
-    return {name: value.numpy() for name, value in sorted(outputs.items())}
 
 
 def keras_logits(model: keras.Model, images: np.ndarray) -> np.ndarray:
@@ -222,46 +340,3 @@ def keras_logits(model: keras.Model, images: np.ndarray) -> np.ndarray:
 
     function = tf.function(lambda images: model(images, training=False), autograph=False)
     return function(tf.constant(images)).numpy()
-
-
-def probe_batch(
-    path: Path, seed: int, inputs: tuple[TensorRecord, ...], vocabulary: int
-) -> dict[str, np.ndarray]:
-    """Return a few inputs from the generator, by name: normal noise, and ids below `vocabulary`.
-
-    Rows of ids end in more and more zeros, as sequences that are padded do.
-    """
-    return {
-        record.name: _probe(path, seed, record, vocabulary, f"compact/probe{index or ''}")
-        for index, record in enumerate(inputs)
-    }
-
-
-def _vocabulary(model: keras.Model) -> int:
-    """Return the number of ids that all embeddings of `model` have."""
-    embeddings = (layer for layer in layers_of(model) if isinstance(layer, keras.layers.Embedding))
-    return min((layer.input_dim for layer in embeddings), default=2)
-
-
-def _probe(path: Path, seed: int, record: TensorRecord, vocabulary: int, stream: str) -> np.ndarray:
-    if record.shape is None:
-        raise ExportError(f"{path}: the input {record.name!r} has no shape to probe with.")
-    free = _PROBE_PIXELS if len(record.shape) >= 4 else _PROBE_STEPS
-    rows = record.shape[0] or _PROBES
-    shape = (rows, *(free if size is None else size for size in record.shape[1:]))
-    if prod(shape) > _MOST_PROBE_VALUES:
-        raise ExportError(f"{path}: inputs of shape {shape[1:]} are too large to probe with.")
-    if record.dtype.startswith("float") or record.dtype == "bfloat16":
-        return reference.values("normal(1)", seed, stream, shape).astype(record.dtype)
-    words = reference.words(seed, stream, prod(shape)).reshape(shape)
-    if record.dtype == "string":
-        return words.astype(str)
-    if record.dtype == "bool":
-        return words % 2 == 0
-    if len(shape) >= 4:
-        return (words % 256).astype(record.dtype)  # pixels
-    ids = np.minimum(1 + words % np.uint32(max(1, vocabulary - 1)), np.uint32(vocabulary - 1))
-    if len(shape) == 2:
-        lengths = np.maximum(1, shape[1] - np.arange(rows))
-        ids[np.arange(shape[1]) >= lengths[:, None]] = 0
-    return ids.astype(record.dtype)

@@ -39,7 +39,7 @@ def test_saved_again_it_is_of_today(golden, tmp_path):
     old, new = (
         read_manifest(path) for path in (golden, bnkeras.save_compact(model, tmp_path / "export"))
     )
-    assert new.format_version == 2
+    assert new.format_version == 3
     assert new.variables == old.variables
     assert (new.seed, new.regime, new.generator) == (old.seed, old.regime, old.generator)
     again = bnkeras.load_compact(tmp_path / "export")

@@ -25,7 +25,7 @@ def test_it_says_what_was_saved(small, tmp_path):
         training={"recipe": {"seed": 5}, "result": {"test_accuracy": 0.5, "loss": float("nan")}},
     )
     manifest = read_manifest(export)
-    assert manifest.format_version == 2
+    assert manifest.format_version == 3
     assert manifest.seed == 5
     assert manifest.generator.model_dump() == {"name": "philox4x32-10/quantile16", "version": 1}
     assert manifest.architecture.name == "resnet_cifar"
@@ -163,11 +163,18 @@ def _drop(key):
         (_set("variables", 0, 1, value=[-1]), "greater than or equal to 0"),
         (_set("variables", 0, 1, value=[10**400]), "less than or equal to 2147483648"),
         (_set("variables", 0, 1, value=[1] * 9), "at most 8 items"),
-        (_set("variables", 0, 2, value="float64"), "Input should be 'float32', 'int32' or 'int64'"),
+        (
+            _set("variables", 0, 2, value="float64"),
+            "Input should be 'float16', 'float32', 'int32' or 'int64'",
+        ),
         (_set("variables", 0, 3, value="else"), "Input should be 'seeded', 'stored' or 'external'"),
         (_set("variables", 0, 3, value="external"), "external: None with 1 external variables"),
         (_drop("external"), "external: Field required"),
         (_drop("inputs"), "inputs: Field required"),
+        (_drop("probe"), "probe: Field required"),
+        (_set("projections", value=[1.0]), "projections: 1 of 9 seeded variables"),
+        (_set("projections", 0, value="1"), "not in the form that bnkeras writes"),
+        (_set("probe", "vocabulary", value=0), "greater than or equal to 1"),
         (_set("inputs", 0, "more", value=1), "inputs: 0: more: Extra inputs are not permitted"),
         (_set("variables", 0, 3, value="seeded"), "stem_conv/kernel is seeded with law None"),
         (_set("variables", 0, 4, value="he_normal"), "stem_conv/kernel is stored with law he_norm"),
@@ -186,7 +193,7 @@ def test_a_forged_manifest_is_refused(export, forge, change, message):
     assert message in str(caught.value)
 
 
-@pytest.mark.parametrize("version", [0, 3, "1", None, [1]])
+@pytest.mark.parametrize("version", [0, 4, "1", None, [1]])
 def test_another_format_version_says_what_to_install(export, forge, version):
     forge(export, _set("format_version", value=version))
     with pytest.raises(ExportError, match="Install the version of bnkeras that wrote it") as caught:

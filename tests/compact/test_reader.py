@@ -9,8 +9,9 @@ import pytest
 
 import bnkeras
 from bnkeras.compact import reader
+from bnkeras.compact.digests import values_digest
 from bnkeras.compact.manifest import read_manifest
-from bnkeras.errors import ExportError
+from bnkeras.errors import ExportError, RoundingWarning
 from bnkeras.models.variables import grouped_variables
 from bnkeras.regimes import REGIMES
 
@@ -106,7 +107,7 @@ def test_a_path_that_is_no_file(export, forge, name):
         manifest["files"][name] = {"bytes": 6, "sha256": "0"}
 
     forge(export, listed)
-    _refused(export, "is missing")
+    _refused(export, "is missing" if name else "by a roundabout way")
 
 
 def _claim(path, shape):
@@ -173,13 +174,16 @@ def test_no_memory_for_values_beyond_the_file(export, forge):
     _refused(export, "ends before the 268436938")
 
 
-@pytest.mark.parametrize("offset", [10**5, 10**18, 10**30])
-def test_an_offset_beyond_the_file(export, forge, offset):
+@pytest.mark.parametrize(
+    ("offset", "message"),
+    [(10**5, "ends before the"), (10**18, "ends before the"), (10**30, "should be less than")],
+)
+def test_an_offset_beyond_the_file(export, forge, offset, message):
     def change(manifest):
         manifest["stored"]["offset"] = offset
 
     forge(export, change)
-    _refused(export, "ends before the")
+    _refused(export, message)
 
 
 def test_another_offset(export, forge):
@@ -243,10 +247,31 @@ def test_another_seed_regenerates_other_values(export, forge):
 
 def test_another_digest_of_a_seeded_variable(export, forge):
     def change(manifest):
-        _row(manifest, "group2_block0_conv2/kernel")[5] = "0123456789abcdef"
+        row = _row(manifest, "group2_block0_conv2/kernel")
+        row[5] = "0123456789abcdef"
+        seeded = [other for other in manifest["variables"] if other[3] == "seeded"]
+        manifest["projections"][seeded.index(row)] *= 1.001
 
     forge(export, change)
-    _refused(export, "'group2_block0_conv2/kernel'", "the manifest says 0123456789abcdef")
+    _refused(
+        export,
+        "'group2_block0_conv2/kernel'",
+        "the manifest says 0123456789abcdef",
+        "other values than it was saved with, and not by rounding",
+    )
+
+
+def test_a_seeded_variable_that_rounds_otherwise_is_told_apart(export, forge, monkeypatch):
+    """Another digest, and a projection that is the same but for rounding."""
+    wanted = bnkeras.load_compact(export).get_layer("group2_block0_conv2").kernel.numpy()
+
+    def change(manifest):
+        _row(manifest, "group2_block0_conv2/kernel")[5] = values_digest(np.nextafter(wanted, 9))
+
+    forge(export, change)
+    with pytest.warns(RoundingWarning, match="'group2_block0_conv2/kernel' regenerates to other"):
+        model = bnkeras.load_compact(export)
+    np.testing.assert_array_equal(model.get_layer("group2_block0_conv2").kernel, wanted)
 
 
 def test_another_law_of_a_seeded_variable(export, forge):

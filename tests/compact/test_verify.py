@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 import bnkeras
-from bnkeras.compact import graph, verify
+from bnkeras.compact import verify
 from bnkeras.compact.digests import file_digest
+from bnkeras.compact.graph import weights as graph
 from bnkeras.errors import ExportError
 
 GRAPH = "saved_model.pb"
@@ -34,7 +35,9 @@ def test_what_it_reports(pristine):
         "files": 4,
         "variables": 47,
         "probes": 8,
+        "rounded": 0,
         "largest_difference": 0.0,
+        "since_saved": pytest.approx(0.0, abs=1e-6),
     }
     checks = list(verify.run_checks(pristine))
     assert tuple(check.name for check in checks) == verify.CHECKS
@@ -45,23 +48,57 @@ def test_the_graph_of_another_seed(export, small, use_graph, tmp_path):
     other = bnkeras.save_compact(small(seed=55), tmp_path / "other")
     use_graph(export, (other / GRAPH).read_bytes())
     bnkeras.load_compact(export)  # does not look at the graph
-    with pytest.raises(ExportError, match="The graph does not belong to this manifest") as caught:
+    with pytest.raises(ExportError, match="It does not belong to this manifest") as caught:
         bnkeras.verify_compact(export)
     assert str(export) in str(caught.value)
-    assert "the graph's logits differ from the rebuilt network's by" in str(caught.value)
+    assert "the graph does not fill the variable 'group1_block0_conv1/kernel'" in str(caught.value)
+
+
+def test_the_graph_of_other_values(export, small, use_graph, tmp_path, monkeypatch):
+    """Weights of the same names that another generator drew."""
+    from bnkeras.seeding import graph as generator
+
+    quantiles = generator.quantiles
+    monkeypatch.setattr(generator, "draw", _scaled(generator.draw, 1.01))
+    other = bnkeras.save_compact(small(seed=5), tmp_path / "other")
+    monkeypatch.undo()
+    assert generator.quantiles is quantiles
+    use_graph(export, (other / GRAPH).read_bytes())
+    with pytest.raises(ExportError, match=r"other values of the variable 'group1_block0_conv1/ke"):
+        bnkeras.verify_compact(export)
+
+
+def test_a_graph_that_rounds_otherwise_is_told_apart(
+    export, small, use_graph, tmp_path, monkeypatch
+):
+    from bnkeras.seeding import graph as generator
+
+    monkeypatch.setattr(generator, "draw", _scaled(generator.draw, 1 + 2**-23))
+    other = bnkeras.save_compact(small(seed=5), tmp_path / "other")
+    monkeypatch.undo()
+    use_graph(export, (other / GRAPH).read_bytes())
+    checked = bnkeras.verify_compact(export)
+    assert checked["rounded"] == 9
+    assert 0 < checked["largest_difference"] < 1e-5
+    (weights,) = (check for check in verify.run_checks(export) if check.name == "weights")
+    assert "regenerates 0 bit for bit, and 9 but for rounding, by at most 1" in weights.found
+
+
+def _scaled(draw, factor):
+    return lambda *arguments: draw(*arguments) * np.float32(factor)
 
 
 def test_the_graph_of_another_number_of_classes(export, small, use_graph, tmp_path):
     other = bnkeras.save_compact(small(seed=5, classes=7), tmp_path / "other")
     use_graph(export, (other / GRAPH).read_bytes())
-    with pytest.raises(ExportError, match=r"cannot load or run the graph|does not belong"):
+    with pytest.raises(ExportError, match=r"cannot (load|run) the graph|does not belong"):
         bnkeras.verify_compact(export)
 
 
 @pytest.mark.parametrize("content", [b"", b"no protocol buffer", bytes(1000)])
 def test_what_is_no_graph(export, use_graph, content):
     use_graph(export, content)
-    with pytest.raises(ExportError, match="TensorFlow cannot load or run the graph"):
+    with pytest.raises(ExportError, match="TensorFlow cannot load the graph"):
         bnkeras.verify_compact(export)
 
 

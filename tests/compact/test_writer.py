@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 
 import bnkeras
-from bnkeras.compact import graph, replacing
-from bnkeras.compact.manifest import Manifest, read_manifest
+from bnkeras.compact import replacing
+from bnkeras.compact.graph import module
+from bnkeras.compact.manifest import read_manifest
+from bnkeras.compact.manifest.network import Manifest
 from bnkeras.errors import ExportError
 
 
@@ -78,7 +80,7 @@ def test_something_else_is_not_replaced(model, tmp_path):
 
 @pytest.mark.parametrize(
     "where",
-    [(graph.CompactModule, "signatures"), (Manifest, "write"), (replacing, "_move_into_place")],
+    [(module.CompactModule, "signatures"), (Manifest, "write"), (replacing, "_move_into_place")],
     ids=["tracing", "manifest", "renaming"],
 )
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])

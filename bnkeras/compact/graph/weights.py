@@ -3,6 +3,8 @@
 import hashlib
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import astuple, fields
+from functools import cache
 from itertools import groupby
 from math import prod
 from pathlib import Path
@@ -14,10 +16,12 @@ import tensorflow as tf
 
 from bnkeras.compact.digests import values_digest
 from bnkeras.compact.external import FOLDER
-from bnkeras.compact.interface import Interface
-from bnkeras.compact.manifest import ExternalFile
-from bnkeras.compact.provenance import SeededVariable, Sources
+from bnkeras.compact.manifest.records import ExternalFile
+from bnkeras.compact.provenance import SeededVariable, StoredVariable
+from bnkeras.compact.slim.plan import Cut
+from bnkeras.compact.slim.values import TensorCutter
 from bnkeras.seeding import graph, stream
+from bnkeras.seeding.laws import Draw
 
 # Σ i · quantile[i] · 2^20 over the quantile table. A TensorFlow that computed another
 # table would regenerate other weights, so the export checks it when it initialises.
@@ -35,6 +39,9 @@ class FrozenWeights(tf.saved_model.experimental.TrackableResource):
     third of the graph that one resource per weight would, and load three times
     faster. A subclass says in `_initialize` what the values are.
 
+    Nothing destroys the variables before the process ends: functions that read them by
+    name outlive the loaded object, as in `tf.saved_model.load(path).signatures[...]`.
+
     Args:
         shapes: the shapes of the weights.
         specification: what else the values depend on. It is part of the shared names:
@@ -43,8 +50,7 @@ class FrozenWeights(tf.saved_model.experimental.TrackableResource):
 
     def __init__(self, shapes: Sequence[tuple[int, ...]], specification: Any):
         super().__init__()
-        digest = hashlib.sha256(json.dumps(specification).encode()).hexdigest()
-        self.scope = f"bn/{digest[:12]}"
+        self.scope = _scope(specification)
         self._shapes = shapes
 
     def read(self, index: int) -> tf.Tensor:
@@ -68,7 +74,7 @@ class SeededWeights(FrozenWeights):
 
     def __init__(self, seed: int, weights: list[SeededVariable]):
         shapes = [tuple(weight.variable.shape) for weight in weights]
-        laws = [(w.path, str(w.law), shape) for w, shape in zip(weights, shapes, strict=True)]
+        laws = [specification(w.path, str(w.law), w.variable.shape, w.lost) for w in weights]
         super().__init__(shapes, [seed, laws])
         self._seed = seed
         self._weights = weights
@@ -86,18 +92,55 @@ class SeededWeights(FrozenWeights):
         key = tf.constant(np.uint64(self._seed))
         streams = [stream(self._seed, weight.path)[1] for weight in self._weights]
         highs = tf.unstack(tf.constant(np.array(streams, np.uint64)))
-        # Weights of one shape and law share a function, so the graph holds its body once.
-        bodies = {}
+        # The graph holds a function for each kind of law, each shape and each number once.
+        draws, shapes, numbers = cache(_draws), cache(_shape), cache(_number)
+        cuts = [weight.lost for weight in self._weights if weight.lost is not None]
+        cutter = TensorCutter(cuts) if cuts else None
         for index, (weight, shape) in enumerate(zip(self._weights, self._shapes, strict=True)):
-            draw = weight.law.resolve(shape)
-            if (draw, shape) not in bodies:
-                bodies[draw, shape] = tf.function(
-                    lambda key, high, table, draw=draw, shape=shape: graph.draw(
-                        draw, shape, key, high, table
-                    ),
-                    autograph=False,
-                )
-            self._fill(index, bodies[draw, shape](key, highs[index], table))
+            full = shape if weight.lost is None else weight.lost.full_shape(shape)
+            law = weight.law.resolve(full)
+            given = map(numbers, astuple(law))
+            values = draws(type(law))(key, highs[index], table, shapes(full), *given)
+            values.set_shape(full)
+            self._fill(index, cutter(values, weight.lost) if weight.lost else values)
+
+
+def _draws(kind: type[Draw]) -> Callable:
+    """Return a function of the graph that draws from laws of one kind.
+
+    It takes key, high half of the counter, table of quantiles, shape and the law's numbers.
+    """
+    streams = [tf.TensorSpec([], tf.uint64)] * 2
+    rest = [tf.TensorSpec([65536], tf.float32), tf.TensorSpec([None], tf.int32)]
+    numbers = [tf.TensorSpec([], tf.float64)] * len(fields(kind))
+
+    def function(key, high, table, shape, *numbers):
+        return graph.draw(kind(*numbers), shape, key, high, table)
+
+    return tf.function(function, autograph=False, input_signature=[*streams, *rest, *numbers])
+
+
+def _shape(shape: tuple[int, ...]) -> tf.Tensor:
+    return tf.constant(shape, tf.int32)
+
+
+def _number(number: float) -> tf.Tensor:
+    return tf.constant(number, tf.float64)
+
+
+def specification(path: str, law: str, shape: Sequence[int], lost: Cut | None) -> tuple:
+    """Return what the values of a seeded weight depend on besides the seed, JSON-ready."""
+    whole = (path, law, tuple(shape))
+    return whole if lost is None else (*whole, lost.specification)
+
+
+def seeded_scope(seed: int, specifications: Sequence[tuple]) -> str:
+    """Return what `SeededWeights` of these specifications are called in a graph."""
+    return _scope([seed, specifications])
+
+
+def _scope(specification: Any) -> str:
+    return f"bn/{hashlib.sha256(json.dumps(specification).encode()).hexdigest()[:12]}"
 
 
 class ExternalWeights(FrozenWeights):
@@ -151,6 +194,54 @@ class ExternalWeights(FrozenWeights):
             self._fill(index, tf.reshape(part, self._shapes[index]))
 
 
+class FileWeights(FrozenWeights):
+    """Vectors of stored values, each in a file of the export.
+
+    Args:
+        files: where they are now.
+        stored: what each holds, in this order.
+    """
+
+    def __init__(self, files: Sequence[Path], stored: Sequence[list[StoredVariable]]):
+        contents = [file.read_bytes() for file in files]
+        shapes = [(sum(map(words_of, entries)),) for entries in stored]
+        super().__init__(shapes, [hashlib.sha256(content).hexdigest() for content in contents])
+        self.assets = [tf.saved_model.Asset(str(file)) for file in files]
+        self._fingerprints = [int(_fingerprint(tf.constant(content))) for content in contents]
+        # The bytes before those of float16.
+        self._plain = [
+            sum(_size(entry.variable) for entry in entries if not entry.is_rounded)
+            for entries in stored
+        ]
+
+    def _initialize(self) -> None:
+        for index, asset in enumerate(self.assets):
+            plain = tf.constant(self._plain[index], tf.int32)
+            fingerprint = tf.constant(self._fingerprints[index], tf.int64)
+            words = _words_of_file(asset.asset_path, fingerprint, plain)
+            self._fill(index, tf.ensure_shape(words, self._shapes[index]))
+
+
+@tf.function(
+    autograph=False,
+    input_signature=[
+        tf.TensorSpec([], tf.string),
+        tf.TensorSpec([], tf.int64),
+        tf.TensorSpec([], tf.int32),
+    ],
+)
+def _words_of_file(path: tf.Tensor, fingerprint: tf.Tensor, plain: tf.Tensor) -> tf.Tensor:
+    """Return the words of a file: its first `plain` bytes, and behind them float16 ones."""
+    content = tf.io.read_file(path)
+    message = tf.strings.join(["The values of a task have changed: ", path])
+    right = tf.equal(_fingerprint(content), fingerprint)
+    with tf.control_dependencies([tf.debugging.Assert(right, [message])]):
+        words = tf.io.decode_raw(tf.strings.substr(content, 0, plain), tf.float32)
+    rest = tf.strings.substr(content, plain, tf.strings.length(content) - plain)
+    rounded = tf.io.decode_raw(rest, tf.float16)
+    return tf.concat([words, tf.cast(rounded, tf.float32)], axis=0)
+
+
 def _places(asset_path: tf.Tensor, name: str) -> tf.Tensor:
     """Return where the file `name` may lie, for an asset of the export at `asset_path`."""
     assets = tf.strings.regex_replace(asset_path, r"[^/\\]*$", "")
@@ -176,17 +267,21 @@ class StoredWeights:
     This is no `tf.Module`: one would track the Keras variables, and save them whole.
 
     Args:
-        variables: what is kept, in the order of the rows.
+        stored: what is kept, in the order of the file.
     """
 
-    def __init__(self, variables: list[keras.Variable]):
+    def __init__(self, stored: list[StoredVariable]):
         self._runs = [
             list(run)
-            for _, run in groupby(variables, lambda v: v.path if _size(v) >= _LARGE else None)
+            for _, run in groupby(
+                stored,
+                lambda s: (s.is_rounded, s.variable.path if _size(s.variable) >= _LARGE else None),
+            )
         ]
         self.parts = {}
         for index, run in enumerate(self._runs):
-            words = np.concatenate([np.ravel(v.numpy()).view(np.float32) for v in run])
+            kept = np.float16 if run[0].is_rounded else np.float32
+            words = np.concatenate([np.ravel(stored.values()).view(kept) for stored in run])
             # TF1 sessions find variables by name, and two exports may be in one.
             name = f"bn/stored{index}_{values_digest(words)}"
             self.parts[f"{index:05}"] = tf.Variable(words, trainable=False, name=name)
@@ -195,9 +290,23 @@ class StoredWeights:
         """Return each variable with its value, inside a traced function."""
         pairs = []
         for run, part in zip(self._runs, self.parts.values(), strict=True):
-            words = tf.split(part, [_size(variable) // 4 for variable in run])
-            pairs += [(v, _from_words(v, w)) for v, w in zip(run, words, strict=True)]
+            pairs += unpacked(run, tf.cast(part, tf.float32))
         return pairs
+
+
+def unpacked(
+    stored: list[StoredVariable], words: tf.Tensor
+) -> list[tuple[keras.Variable, tf.Tensor]]:
+    """Return each variable with its value, of a vector of four bytes for each number."""
+    parts = tf.split(words, [words_of(entry) for entry in stored])
+    return [
+        (s.variable, _from_words(s.variable, part)) for s, part in zip(stored, parts, strict=True)
+    ]
+
+
+def words_of(stored: StoredVariable) -> int:
+    """Return how many words of four bytes the values of a variable are."""
+    return _size(stored.variable) // 4
 
 
 def _size(variable: keras.Variable) -> int:
@@ -213,66 +322,3 @@ def _from_words(variable: keras.Variable, words: tf.Tensor) -> tf.Tensor:
     # A vector is its own share of the words; a reshape would be one more node.
     words = words if len(shape) == 1 else tf.reshape(words, shape)
     return words if dtype == tf.float32 else tf.bitcast(words, dtype)
-
-
-class CompactModule(tf.Module):
-    """The object that is saved: frozen weights, stored values, and a front.
-
-    Args:
-        interface: the network, whose graph is traced.
-        sources: where the values of its variables come from.
-        external: the weights that a file holds, if there are any.
-        front: makes the network's inputs of others, such as raw strings.
-    """
-
-    def __init__(
-        self,
-        interface: Interface,
-        sources: Sources,
-        external: ExternalWeights | None,
-        front: tf.Module | None,
-    ):
-        super().__init__()
-        self._interface = interface
-        self._sources = sources
-        self._stored = StoredWeights(sources.stored)
-        self.stored = self._stored.parts
-        self.seeded = SeededWeights(sources.seed, sources.seeded) if sources.seeded else None
-        self.external = external
-        # A resource does not track its own: its path would stay that of this process.
-        self.asset = external and external.asset
-        self.front = front
-
-    def signatures(self) -> dict[str, Callable]:
-        """Trace and return the functions that the SavedModel offers, by name."""
-        interface = self._interface
-        specs = [tf.TensorSpec(r.shape, r.dtype, r.name) for r in interface.inputs]
-        network = self._traced(interface.call, specs)
-        if self.front is None:
-            return {"serving_default": network}
-        spec = self.front.spec
-
-        def served(inputs):
-            given = self.front(inputs[spec.name])
-            interface.check(given)
-            return interface.call_as_is(given)
-
-        return {"serving_default": self._traced(served, [spec]), "network": network}
-
-    def _traced(self, call: Callable, specs: list[tf.TensorSpec]) -> Callable:
-        states = [(variable, variable.numpy()) for variable in self._sources.random]
-
-        def function(**inputs):
-            values = self._values() + [(v, tf.constant(state)) for v, state in states]
-            with keras.StatelessScope(state_mapping=values):
-                return call(inputs)
-
-        traced = tf.function(function, autograph=False)
-        return traced.get_concrete_function(**{spec.name: spec for spec in specs})
-
-    def _values(self) -> list[tuple[keras.Variable, tf.Tensor]]:
-        """Return every weight of the network with its value, inside a traced function."""
-        pairs = self._stored.values()
-        pairs += [(w.variable, self.seeded.read(i)) for i, w in enumerate(self._sources.seeded)]
-        pairs += [(v, self.external.read(i)) for i, v in enumerate(self._sources.external)]
-        return pairs

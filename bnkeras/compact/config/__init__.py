@@ -1,0 +1,1 @@
+"""Models that `bnkeras.build` did not make: their configuration, checked and built in bounds."""

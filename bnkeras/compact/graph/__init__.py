@@ -1,0 +1,1 @@
+"""What the SavedModel holds: weights that fill themselves, traced functions, a small graph."""

@@ -1,0 +1,1 @@
+"""Networks without the channels whose |γ| is small: found, taken out, and derived again."""

@@ -1,0 +1,1 @@
+"""Networks in Keras' own layers, for files that load without bnkeras."""

@@ -1,0 +1,374 @@
+"""Writing exports of several tasks over one seed."""
+
+import glob
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import keras
+
+from bnkeras.compact.backend import check_backend
+from bnkeras.compact.manifest import read_whole_manifest
+from bnkeras.compact.manifest.records import (
+    ASSETS,
+    FORMAT_VERSION,
+    ExternalFile,
+    ForeignRecord,
+)
+from bnkeras.compact.manifest.tasks import (
+    NetworkRecord,
+    TaskManifest,
+    TaskRecord,
+    check_task_name,
+    packed_digests,
+)
+from bnkeras.compact.preparing import Description, Prepared, prepare
+from bnkeras.compact.reader import check_files, load_compact
+from bnkeras.compact.replacing import check_target, replacing
+from bnkeras.compact.saving import (
+    described,
+    described_front,
+    external_weights,
+    file_records,
+    generator_record,
+    save_module,
+    scratch_in,
+    stored_bytes,
+    versions,
+)
+from bnkeras.errors import ExportError
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+    from bnkeras.compact.graph.weights import ExternalWeights
+
+
+@dataclass
+class _Task:
+    """A task on its way into an export.
+
+    `network` is one that it can be traced by; where the task is in the export already, that
+    has the values of another one, and `record` is what the manifest says.
+    """
+
+    name: str
+    number: int
+    network: Prepared
+    file: Path
+    record: TaskRecord
+
+
+def save_tasks(
+    models: Mapping[str, keras.Model],
+    path: str | Path,
+    descriptions: Mapping[str, Mapping[str, Any] | None],
+    *,
+    copy_external: bool,
+    external_origin: str | None,
+    options: Mapping[str, Any],
+) -> Path:
+    """Write several models as tasks of one export; arguments as of `save_compact`.
+
+    Args:
+        models: the networks, by task.
+        path: directory to write.
+        descriptions: for `front` and so on a dictionary by task, or None.
+        copy_external: whether external values go into the export.
+        external_origin: what these are.
+        options: those of `prepare`.
+
+    Raises:
+        ExportError: something cannot be written, or the networks share no seed.
+    """
+    if not models:
+        raise ExportError("An export has one task or more; received an empty dictionary.")
+    described_by_task = _by_task(models, descriptions)
+    networks = {}
+    for name, model in models.items():
+        check_task_name(name)
+        networks[name] = prepare(model, described_by_task[name], **options)
+    records: list[NetworkRecord] = []
+    numbers = {name: _number(network, records) for name, network in networks.items()}
+    _check_one_seed(networks)
+    target = Path(path).resolve()
+    check_target(target)
+    with replacing(target) as partial:
+        with scratch_in(partial) as scratch:
+            tasks = [
+                _task(name, numbers[name], network, scratch) for name, network in networks.items()
+            ]
+            sources = next(iter(networks.values())).sources
+            kept, frozen = external_weights(
+                sources, target, scratch, copy_external, external_origin
+            )
+            _write_graph(tasks, records, frozen, partial)
+        _write_manifest(tasks, records, kept, partial)
+    return Path(path)
+
+
+def add_task(
+    path: str | Path,
+    name: str,
+    model: keras.Model,
+    *,
+    front: "tf.Module | None" = None,
+    fronts: "Mapping[str, tf.Module] | None" = None,
+    class_names: Iterable[str] | None = None,
+    preprocessing: dict[str, Any] | None = None,
+    training: dict[str, Any] | None = None,
+    replace: bool = False,
+) -> Path:
+    """Add a task to an export of several.
+
+    The values of the new task become a file of their own. Those of the others stay the
+    files that they are, and no random weight is written: what is written anew is the
+    graph, which has a signature more, and the manifest.
+
+    Args:
+        path: directory that `save_compact` wrote of a dictionary of models.
+        name: a letter, then letters, digits and underscores: the name of the signature.
+        model: a network of the same seed. Where it is one of those in the export but for
+            its stored values, their graph serves it, too.
+        front: what makes inputs of raw data for this task; see `save_compact`.
+        fronts: the fronts of the other tasks, which are in the graph alone, by task.
+        class_names: as of `save_compact`.
+        preprocessing: as of `save_compact`.
+        training: as of `save_compact`.
+        replace: whether a task of this name is replaced.
+
+    Returns:
+        The path of the export.
+
+    Raises:
+        InputError: there is no export at `path`.
+        ExportError: it is not one of several tasks, has a task of this name, or is damaged;
+            the seed or the external values are others; or a front is missing. The export
+            is as it was.
+
+    Example:
+        >>> bnkeras.save_compact({"digits": digits}, "saved_models/many")
+        >>> bnkeras.add_task("saved_models/many", "letters", letters)
+    """
+    check_backend()
+    path = Path(path)
+    manifest = read_whole_manifest(path)
+    if not isinstance(manifest, TaskManifest):
+        raise ExportError(
+            f"{path} is an export of one network, without tasks. Make one of several tasks of it: "
+            f"save_compact({{'first': load_compact({str(path)!r})}}, ...)."
+        )
+    check_task_name(name)
+    if name in manifest.names and not replace:
+        raise ExportError(
+            f"{path} has a task {name!r} already. Choose another name, or replace it with "
+            f"replace=True, --replace."
+        )
+    check_files(path, manifest)
+    description = Description(front, class_names, preprocessing, training)
+    network = prepare(model, description, **_options(manifest))
+    if network.seed != manifest.seed:
+        raise _other_seed(f"{path} is of the seed {manifest.seed}", name, network.seed)
+    records = list(manifest.networks)
+    number = _number(network, records)
+    kept = [task for task in manifest.tasks if task.name != name]
+    fronts = _fronts(path, kept, fronts or {})
+    target = path.resolve()
+    with replacing(target) as partial:
+        with scratch_in(partial) as scratch:
+            traced = {number: network}
+            tasks = []
+            for record in kept:
+                if record.network not in traced:
+                    traced[record.network] = _loaded(path, manifest, record)
+                said = Description(fronts.get(record.name), record.class_names)
+                known = traced[record.network].with_description(said)
+                file = path / record.file
+                tasks.append(_Task(record.name, record.network, known, file, record))
+            tasks.append(_task(name, number, network, scratch))
+            external, frozen = _same_external(path, manifest, network, scratch)
+            _write_graph(tasks, records, frozen, partial)
+        _write_manifest(tasks, records, external, partial)
+        _link_unchanged(path, partial, manifest)
+    return path
+
+
+def _same_external(
+    path: Path, manifest: TaskManifest, network: Prepared, scratch: Path
+) -> "tuple[ExternalFile | None, ExternalWeights | None]":
+    """Return the external weights of a new task, which are those that are there."""
+    record, is_inside = manifest.external, manifest.external_inside is not None
+    origin = record and record.origin
+    external = external_weights(network.sources, path.resolve(), scratch, is_inside, origin)
+    if external[0] != record:
+        raise ExportError(
+            f"The external weights of the new task are not those of {path}, which all its tasks "
+            f"share."
+        )
+    return external
+
+
+def _by_task(
+    models: Mapping[str, keras.Model], descriptions: Mapping[str, Mapping[str, Any] | None]
+) -> dict[str, Description]:
+    """Return what is said of each task."""
+    for what, by_task in descriptions.items():
+        if by_task is not None and not (
+            isinstance(by_task, Mapping) and by_task.keys() <= models.keys()
+        ):
+            raise ExportError(
+                f"With several models, {what} is a dictionary by task, of "
+                f"{', '.join(map(str, models))}; received {by_task!r}."
+            )
+    return {
+        name: Description(**{what: (by or {}).get(name) for what, by in descriptions.items()})
+        for name in models
+    }
+
+
+def _options(manifest: TaskManifest) -> dict[str, Any]:
+    """Return the options of `prepare` that an export was written with."""
+    rows = [row for network in manifest.networks for row in network.variables]
+    return {
+        "external": [glob.escape(row.path) for row in rows if row.provenance == "external"],
+        "weights": "seeded" if any(row.provenance == "seeded" for row in rows) else "full",
+        "storage": "float16" if any(row.dtype == "float16" for row in rows) else "float32",
+    }
+
+
+def _check_one_seed(networks: Mapping[str, Prepared]) -> None:
+    (first, network), *others = networks.items()
+    for name, other in others:
+        if other.seed != network.seed:
+            raise _other_seed(f"The task {first!r} is of the seed {network.seed}", name, other.seed)
+        mine, its = ([r for r in n.rows if r.provenance == "external"] for n in (network, other))
+        if mine != its:
+            raise ExportError(
+                f"Tasks of one export share their external weights, and those of {name!r} are not "
+                f"those of {first!r}."
+            )
+
+
+def _other_seed(what: str, name: str, seed: int | None) -> ExportError:
+    return ExportError(
+        f"Tasks of one export are over one seed. {what}, the task {name!r} of {seed}. Build all "
+        f"networks with one seed, or write exports of their own."
+    )
+
+
+def _number(network: Prepared, records: list[NetworkRecord]) -> int:
+    """Return which of `records` describes `network`; if none does, add one."""
+    if network.slim is not None:
+        raise ExportError(
+            "A task is a full network, for tasks share its weights; received a slim one. Save that "
+            "alone."
+        )
+    record = NetworkRecord(
+        architecture=network.architecture,
+        inputs=network.interface.inputs,
+        outputs=(),
+        projections=network.projections,
+        variables=tuple(
+            row._replace(digest="") if row.provenance == "stored" else row for row in network.rows
+        ),
+    )
+    for number, known in enumerate(records):
+        if known.model_copy(update={"outputs": ()}) == record:
+            return number
+    records.append(record)
+    return len(records) - 1
+
+
+def _task(name: str, number: int, network: Prepared, scratch: Path) -> _Task:
+    """Write the values of a new task."""
+    file = scratch / f"task_{name}.bin"
+    file.write_bytes(stored_bytes(network.sources.stored))
+    description = network.description
+    record = TaskRecord(
+        name=name,
+        network=number,
+        file=f"{ASSETS}/{file.name}",
+        digests=packed_digests(network.rows),
+        regime=network.regime,
+        front=described_front(description.front),
+        class_names=description.class_names,
+        preprocessing=description.preprocessing,
+        training=description.training,
+        probe=network.probe,
+    )
+    return _Task(name, number, network, file, record)
+
+
+def _fronts(
+    path: Path, tasks: list[TaskRecord], fronts: "Mapping[str, tf.Module]"
+) -> "Mapping[str, tf.Module]":
+    """Return the fronts of the tasks that are there."""
+    wanted = [task.name for task in tasks if task.front is not None]
+    if sorted(wanted) != sorted(fronts):
+        raise ExportError(
+            f"The fronts of {path} are in its graph alone, so they have to be given again, in "
+            f"fronts, by task: of {', '.join(wanted) or 'none'}. Received "
+            f"{', '.join(fronts) or 'none'}."
+        )
+    return fronts
+
+
+def _loaded(path: Path, manifest: TaskManifest, record: TaskRecord) -> Prepared:
+    """Return the network of a task that is there."""
+    if isinstance(manifest.networks[record.network].architecture, ForeignRecord):
+        raise ExportError(
+            f"The network of the task {record.name!r} in {path} cannot be rebuilt, so no graph of "
+            f"it can be written. Write all tasks anew with save_compact."
+        )
+    return prepare(load_compact(path, task=record.name), Description(), **_options(manifest))
+
+
+def _write_graph(
+    tasks: list[_Task],
+    records: list[NetworkRecord],
+    external: "ExternalWeights | None",
+    folder: Path,
+) -> None:
+    """Write the SavedModel, and the outputs of the networks into their records."""
+    from bnkeras.compact.graph.module import TasksModule
+    from bnkeras.compact.graph.weights import FileWeights
+
+    values = FileWeights([task.file for task in tasks], [t.network.sources.stored for t in tasks])
+    numbers = [task.number for task in tasks]
+    module = TasksModule({task.name: task.network for task in tasks}, numbers, values, external)
+    signatures = module.signatures()
+    save_module(module, signatures, folder)
+    for task in tasks:
+        network = signatures.get(f"{task.name}_network", signatures[task.name])
+        outputs = tuple(described(s, name) for name, s in network.structured_outputs.items())
+        records[task.number] = records[task.number].model_copy(update={"outputs": outputs})
+
+
+def _write_manifest(
+    tasks: list[_Task], records: list[NetworkRecord], external: ExternalFile | None, folder: Path
+) -> None:
+    TaskManifest(
+        format_version=FORMAT_VERSION,
+        generator=generator_record(),
+        seed=tasks[0].network.seed,
+        versions=versions(),
+        files=file_records(folder),
+        external=external,
+        networks=tuple(records),
+        tasks=tuple(task.record for task in tasks),
+    ).write(folder)
+
+
+def _link_unchanged(export: Path, partial: Path, manifest: TaskManifest) -> None:
+    """Put the files of `export` in place of copies that TensorFlow made of them."""
+    for name, record in file_records(partial).items():
+        if manifest.files.get(name) == record:
+            copy = partial / name
+            linked = copy.with_name(f"{copy.name}.link")
+            try:
+                os.link(export / name, linked)
+            except OSError:  # a file system without links: the copy has the same bytes
+                return
+            linked.replace(copy)
