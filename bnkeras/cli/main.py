@@ -8,6 +8,7 @@ import typer
 
 from bnkeras._version import __version__
 from bnkeras.cli import compact, data, networks, quickstart, recipe
+from bnkeras.cli.console import visible
 from bnkeras.errors import BnkerasError
 
 app = typer.Typer(
@@ -64,7 +65,7 @@ def main() -> None:
         message = str(error) if expected else f"{type(error).__name__}: {error}"
         if not expected:
             message += "\nThis was not expected; the same line with --debug shows where it arose."
-        print(f"bnkeras: {message}", file=sys.stderr)
+        print(f"bnkeras: {visible(message)}", file=sys.stderr)
         sys.exit(error.exit_code if isinstance(error, BnkerasError) else 1)
 
 

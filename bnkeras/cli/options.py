@@ -15,3 +15,11 @@ DataDir = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Export = Annotated[Path, typer.Argument(metavar="PATH", help="The directory of an export.")]
+External = Annotated[
+    list[Path] | None,
+    typer.Option(metavar="FILE", help="A file of external weights, or a folder with it. Repeat."),
+]
+Task = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Which network of an export of several tasks.")
+]

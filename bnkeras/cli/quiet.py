@@ -4,6 +4,8 @@ import os
 import sys
 import tempfile
 
+from bnkeras.errors import MissingDependencyError
+
 
 def start_tensorflow() -> None:
     """Import TensorFlow and find its devices in silence; on an error, show what was held back.
@@ -27,7 +29,13 @@ def start_tensorflow() -> None:
                 tf.config.experimental.set_memory_growth(gpu, True)
             # From here on its Python side speaks of deprecations, too.
             tf.get_logger().setLevel("ERROR")
-        except Exception:
+        except Exception as error:
+            if isinstance(error, ModuleNotFoundError) and error.name == "tensorflow":
+                raise MissingDependencyError(
+                    "This command needs TensorFlow, and none is installed: pip install tensorflow. "
+                    "`bnkeras compact inspect` works without it, and `bnkeras compact expand` with "
+                    "KERAS_BACKEND=jax."
+                ) from error
             held_back.seek(0)
             os.write(stderr, held_back.read())
             raise

@@ -147,7 +147,7 @@ def test_inspect_of_a_model_of_another_origin(run, foreign):
     facts = dict(line.split(None, 1) for line in out.split("\n\n")[0].splitlines())
     assert facts["network"] == "mine"
     assert facts["loads"].startswith("only into a model: The configuration holds 'Mine' of ")
-    assert facts["front"] == "text string [?]"
+    assert facts["front"] == "text string [?] -> outputs float32 [?, 32]"
     assert facts["signature"] == "inputs float32 [?, 16] -> outputs float32 [?, 32]"
     assert facts["seed"] == "none"
     (file,) = (foreign.parent / "external").iterdir()
@@ -214,10 +214,14 @@ def test_verify_for_people(run, recorded):
         ["manifest", "ok:"],
         ["files", "ok:"],
         ["variables", "ok:"],
+        ["weights", "ok:"],
         ["graph", "ok:"],
+        ["probe", "ok:"],
     ]
     assert "15 regenerated from seed 3 and 62 stored ones" in out
-    assert out.endswith("its logits of 8 probe images are the rebuilt network's, bit for bit\n")
+    assert "weights      ok: the graph regenerates 15 bit for bit\n" in out
+    assert "its logits of 8 probe images are the rebuilt network's, bit for bit\n" in out
+    assert "the outputs are those that were saved, within " in out
 
 
 def test_verify_as_json(run, bare):
@@ -248,6 +252,8 @@ def test_verify_says_what_failed(run, damaged):
     assert [line.split(None, 1)[1].split(":")[0] for line in out.splitlines()] == [
         "ok",
         "failed",
+        "not checked",
+        "not checked",
         "not checked",
         "not checked",
     ]
@@ -282,7 +288,7 @@ def test_there_is_no_export(run, tmp_path, command):
 def test_a_fresh_process_is_quiet(bare):
     done = subprocess.run([*COMMAND, "verify", bare], capture_output=True, text=True, check=True)
     assert done.stderr == ""
-    assert len(done.stdout.splitlines()) == 4
+    assert len(done.stdout.splitlines()) == 6
 
 
 @pytest.mark.parametrize("command", ["inspect", "verify"])

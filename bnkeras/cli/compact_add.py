@@ -1,0 +1,108 @@
+"""`bnkeras compact add`: exports as tasks of one."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from bnkeras.cli.console import print_json, print_pair
+from bnkeras.cli.fronts import remade_front
+from bnkeras.cli.options import Json
+from bnkeras.errors import InputError
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+    from bnkeras.compact.manifest.network import Manifest
+
+
+def add(
+    path: Annotated[
+        Path, typer.Argument(metavar="PATH", help="The export of several tasks, new or there.")
+    ],
+    tasks: Annotated[
+        list[str], typer.Argument(metavar="NAME=EXPORT...", help="A task, and the export of it.")
+    ],
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Replace tasks of the same name.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Add exports of one seed to an export of several tasks, which is made where there is none.
+
+    Each task is a signature of its name. The random weights are there, and in memory, once.
+    Tasks whose exports take raw data, as those of runs do, take them here, too.
+
+    Examples:
+
+        bnkeras compact add saved_models/many digits=runs/digits/export
+
+        bnkeras compact add saved_models/many letters=runs/letters/export
+    """
+    from bnkeras.cli.quiet import start_tensorflow
+
+    start_tensorflow()
+    from bnkeras.compact.manifest import read_manifest, read_whole_manifest
+    from bnkeras.compact.reader import load_compact
+    from bnkeras.compact.tasks import add_task
+    from bnkeras.compact.writer import save_compact
+
+    exports = dict(_split(text) for text in tasks)
+    if len(exports) < len(tasks):
+        raise InputError(f"Each task has a name of its own; received {', '.join(tasks)}.")
+    manifests = {name: read_manifest(export) for name, export in exports.items()}
+    models = {name: load_compact(export) for name, export in exports.items()}
+    said = {name: _description(manifests[name], export) for name, export in exports.items()}
+    before = _size(path)
+    if path.exists():
+        for name, model in models.items():
+            there = read_whole_manifest(path)
+            fronts = {
+                other: front
+                for other in getattr(there, "names", ())
+                if other != name and (front := _front(there.task(other), path))
+            }
+            add_task(path, name, model, **said[name], fronts=fronts, replace=replace)
+    else:
+        by_kind = {
+            kind: {name: description[kind] for name, description in said.items()}
+            for kind in ("front", "class_names", "preprocessing", "training")
+        }
+        save_compact(models, path, **by_kind)
+    after = _size(path)
+    if as_json:
+        print_json({"path": str(path), "added": list(exports), "bytes": after, "before": before})
+        return
+    print_pair("added", ", ".join(exports))
+    print_pair("wrote", f"{path}, {after:,} bytes ({after - before:+,})")
+
+
+def _split(text: str) -> tuple[str, Path]:
+    name, equals, export = text.partition("=")
+    if not (name and equals and export):
+        raise InputError(f"A task is given as NAME=EXPORT; received {text!r}.")
+    return name, Path(export)
+
+
+def _description(manifest: "Manifest", export: Path) -> dict[str, Any]:
+    """Return what is said of a task, as `add_task` takes it."""
+    return {
+        "front": _front(manifest, export),
+        "class_names": manifest.class_names,
+        "preprocessing": manifest.preprocessing,
+        "training": manifest.training,
+    }
+
+
+def _front(manifest: "Manifest", export: Path) -> "tf.Module | None":
+    front = remade_front(manifest, export)
+    if front is None and manifest.front is not None:
+        raise InputError(
+            f"{export} takes raw data by a front of its own, which is in its graph alone. Join it "
+            f"to others in Python, by save_compact(..., front=...) or add_task(..., fronts=...)."
+        )
+    return front
+
+
+def _size(path: Path) -> int:
+    return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
