@@ -26,7 +26,7 @@ quickstart: $(QUICKSTART) ## train, export and reload a small network on handwri
 	@$(BIN)/bnkeras quickstart $(ARGS)
 
 test: $(DEV) ## run the tests, the slow ones left out
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 test-slow: $(DEV) ## run the slow tests
 	@$(BIN)/python -m pytest -m slow $(ARGS)
