@@ -188,11 +188,26 @@ def add_task(
                 file = path / record.file
                 tasks.append(_Task(record.name, record.network, known, file, record))
             tasks.append(_task(name, number, network, scratch))
+            records = _used(tasks, records)
             external, frozen = _same_external(path, manifest, network, scratch)
             _write_graph(tasks, records, frozen, partial)
         _write_manifest(tasks, records, external, partial)
         _link_unchanged(path, partial, manifest)
+        if read_whole_manifest(path) != manifest:
+            raise ExportError(
+                f"{path} was changed by somebody else while the task {name!r} was added. Add it "
+                f"again."
+            )
     return path
+
+
+def _used(tasks: list[_Task], records: list[NetworkRecord]) -> list[NetworkRecord]:
+    """Return the networks that tasks have, and number the tasks by these."""
+    used = sorted({task.number for task in tasks})
+    for task in tasks:
+        task.number = used.index(task.number)
+        task.record = task.record.model_copy(update={"network": task.number})
+    return [records[number] for number in used]
 
 
 def _same_external(

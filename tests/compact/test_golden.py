@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import bnkeras
 from bnkeras.compact.manifest import MANIFEST, read_manifest
@@ -16,22 +17,65 @@ VERSION_1 = [
     ROOT / "saved_models" / "digits_resnet14_bnonly",
     ROOT / "results" / "resnet14_bnonly_20epochs" / "seed0" / "export",
 ]
+VERSION_2 = [
+    ROOT / "results" / "mlp_bnoutput" / "seed0" / "export",
+    ROOT / "results" / "resnet14_random2_20epochs" / "seed0" / "export",
+]
+VERSION_3 = sorted((Path(__file__).parent / "golden" / "version3").glob("*/export"))
+NEW = {2: {"inputs", "outputs", "front", "external"}, 3: {"projections", "probe", "slim"}}
 
 
-@pytest.fixture(scope="module", params=VERSION_1, ids=lambda path: path.parent.name)
-def golden(request):
+@pytest.fixture(
+    scope="module",
+    params=[(1, path) for path in VERSION_1] + [(2, path) for path in VERSION_2],
+    ids=lambda param: f"{param[0]}-{param[1].parent.name}",
+)
+def versioned(request):
     return request.param
 
 
-def test_it_is_of_version_1(golden):
-    fields = json.loads((golden / MANIFEST).read_bytes())["manifest"]
-    assert fields["format_version"] == 1
-    assert not {"inputs", "outputs", "front", "external"} & set(fields)
+@pytest.fixture(scope="module")
+def golden(versioned):
+    return versioned[1]
 
 
-def test_it_is_verified(golden):
+def test_it_is_of_its_version(versioned):
+    version, path = versioned
+    fields = json.loads((path / MANIFEST).read_bytes())["manifest"]
+    assert fields["format_version"] == version
+    for since, names in NEW.items():
+        assert (names <= set(fields)) == (version >= since)
+
+
+@pytest.mark.parametrize("path", [*VERSION_1, *VERSION_2], ids=lambda path: path.parent.name)
+def test_it_is_verified(path):
+    checked = bnkeras.verify_compact(path)
     # Another machine may sum in another order.
-    assert bnkeras.verify_compact(golden)["largest_difference"] < 1e-3
+    assert checked["largest_difference"] < 1e-3
+    assert (checked["rounded"], checked["since_saved"]) == (0, None)
+
+
+@pytest.mark.parametrize("path", VERSION_3, ids=lambda path: path.parent.name)
+def test_version_3_gives_the_logits_that_it_gave(path):
+    """The network, one in half the bytes, two tasks, and a slim one."""
+    checked = bnkeras.verify_compact(path)
+    assert checked["rounded"] == 0
+    assert checked["since_saved"] < 1e-4
+    images = np.random.default_rng(0).normal(size=(4, 8, 8, 1)).astype(np.float32)
+    wanted = np.load(path.parent / "logits.npz")
+    signatures = tf.saved_model.load(str(path)).signatures
+    for task, logits in wanted.items():
+        name = None if task == "serving_default" else task
+        model = bnkeras.load_compact(path, task=name)
+        # What was saved beside the one in half the bytes is of the whole one.
+        tolerance = 1e-2 if path.parent.name == "float16" else 1e-5
+        scale = np.abs(logits).max()
+        for given in (signatures[task](image=images)["logits"], model(images, training=False)):
+            assert np.abs(given - logits).max() < tolerance * scale
+
+
+def test_there_are_all_kinds_of_version_3():
+    assert [path.parent.name for path in VERSION_3] == ["float16", "network", "slim", "tasks"]
 
 
 def test_saved_again_it_is_of_today(golden, tmp_path):

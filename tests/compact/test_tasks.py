@@ -171,6 +171,37 @@ def test_a_task_is_replaced_only_when_asked_to(many, models, small, logits):
     np.testing.assert_array_equal(_served(many, "letters"), logits(models["letters"], IMAGES))
 
 
+def test_a_network_that_no_task_has_any_more_goes(many, models, trained, logits):
+    pairs = trained(depth=8, input_shape=(8, 8, 1), seed=5, classes=2, values=4)
+    bnkeras.add_task(many, "pairs", pairs)
+    bnkeras.add_task(many, "digits", pairs, replace=True)
+    bnkeras.add_task(many, "letters", pairs, replace=True)
+    assert len(read_whole_manifest(many).networks) == 1
+    np.testing.assert_array_equal(_served(many, "letters"), logits(pairs, IMAGES))
+    assert bnkeras.verify_compact(many)["largest_difference"] == 0.0
+
+
+def test_two_who_add_at_a_time_lose_nothing(many, small, tmp_path, monkeypatch):
+    from bnkeras.compact import tasks
+
+    theirs = bnkeras.add_task(shutil.copytree(many, tmp_path / "theirs"), "theirs", small(seed=5))
+    mine = small(seed=5, values=4)
+    save = tasks.save_module
+
+    def meanwhile(*arguments):
+        save(*arguments)
+        shutil.rmtree(many)
+        shutil.copytree(theirs, many)
+
+    monkeypatch.setattr(tasks, "save_module", meanwhile)
+    with pytest.raises(ExportError, match="changed by somebody else while the task 'mine' was"):
+        bnkeras.add_task(many, "mine", mine)
+    monkeypatch.undo()
+    assert read_whole_manifest(many).names == ["digits", "letters", "theirs"]
+    bnkeras.add_task(many, "mine", mine)
+    assert read_whole_manifest(many).names == ["digits", "letters", "theirs", "mine"]
+
+
 @pytest.mark.parametrize(
     "name", ["", "1", "a b", "é", "serving_default", "my_network", "../x", "a" * 65, None]
 )
