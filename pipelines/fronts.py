@@ -26,14 +26,15 @@ def front_of(
     """
     from bnkeras.pipelines.image_front import ImageFront
     from bnkeras.pipelines.text_front import TextFront
-    from bnkeras.pipelines.vocabulary import Vocabulary
+    from bnkeras.pipelines.vocabulary import FIRST_WORD, Vocabulary
 
     said = dict(preprocessing or {})
-    words = assets / "vocabulary.txt"
-    if spec == TextFront.spec and "tokenizer" in said and words.is_file():
-        known = tuple(words.read_text("utf-8").split("\n")[:-1])
+    if spec == TextFront.spec and "tokenizer" in said:
+        words = _words(assets, said.get("vocabulary_size"))
         # How often each occurred is not in an export, and no front asks.
-        return TextFront(Vocabulary(said["tokenizer"], 1, known, (0,) * len(known)))
+        if words is None:
+            return None
+        return TextFront(Vocabulary(said["tokenizer"], 1, words, (0,) * len(words)))
     if said.get("scale") in ("channel", "unit") and len(spec.shape) == 4:
         front = ImageFront(
             (said.get("mean", ()), said.get("std", ())),
@@ -43,3 +44,17 @@ def front_of(
         )
         return front if front.spec == spec else None
     return None
+
+
+def _words(assets: Path, size: int | None) -> tuple[str, ...] | None:
+    """Return the words of a vocabulary of `size`; None where it is not there, or one of several.
+
+    Each task of an export can have its own, and what tells them apart is in the graph alone.
+    """
+    texts = {file.read_text("utf-8") for file in assets.glob("vocabulary.txt*")}
+    found = [words for text in texts if _is_of_size(words := tuple(text.split("\n")[:-1]), size)]
+    return found[0] if len(found) == 1 else None
+
+
+def _is_of_size(words: tuple[str, ...], size: int | None) -> bool:
+    return size is None or FIRST_WORD + len(words) == size

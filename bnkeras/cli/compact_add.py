@@ -43,6 +43,7 @@ def add(
 
     start_tensorflow()
     from bnkeras.compact.manifest import read_manifest, read_whole_manifest
+    from bnkeras.compact.preparing import options_of
     from bnkeras.compact.reader import load_compact
     from bnkeras.compact.tasks import add_task
     from bnkeras.compact.writer import save_compact
@@ -68,7 +69,19 @@ def add(
             kind: {name: description[kind] for name, description in said.items()}
             for kind in ("front", "class_names", "preprocessing", "training")
         }
-        save_compact(models, path, **by_kind)
+        first, *_ = manifests.values()
+        options = options_of([row for said in manifests.values() for row in said.variables])
+        # What one of the exports has whole is not rounded for the sake of the others.
+        whole = (options_of(said.variables)["storage"] == "float32" for said in manifests.values())
+        options["storage"] = "float32" if any(whole) else "float16"
+        save_compact(
+            models,
+            path,
+            **by_kind,
+            **options,
+            copy_external=first.external_inside is not None,
+            external_origin=first.external and first.external.origin,
+        )
     after = _size(path)
     if as_json:
         print_json({"path": str(path), "added": list(exports), "bytes": after, "before": before})

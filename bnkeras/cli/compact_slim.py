@@ -1,6 +1,5 @@
 """`bnkeras compact slim`: an export without the channels whose |γ| is small."""
 
-import glob
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -63,6 +62,7 @@ def slim(
         raise InputError(f"{target} exists. Choose another --out, or replace it with --force.")
     start_tensorflow()
     from bnkeras.compact.manifest import read_manifest
+    from bnkeras.compact.preparing import options_of
     from bnkeras.compact.probe import largest_change
     from bnkeras.compact.reader import load_compact
     from bnkeras.compact.slim.slimming import slim as slimmed
@@ -84,16 +84,12 @@ def slim(
 
         tested = evaluate_test([full, small], batches)
     options = {
+        **options_of(manifest.variables),
         "front": front,
-        "external": [glob.escape(row.path) for row in manifest.of("external")],
         "copy_external": manifest.external_inside is not None,
         "external_origin": manifest.external and manifest.external.origin,
         "class_names": manifest.class_names,
         "preprocessing": manifest.preprocessing,
-        "weights": "seeded" if manifest.of("seeded") else "full",
-        "storage": "float16"
-        if any(row.dtype == "float16" for row in manifest.variables)
-        else "float32",
     }
     # PATH may be of another format, whose size says nothing of what slimming saves.
     with tempfile.TemporaryDirectory() as folder:

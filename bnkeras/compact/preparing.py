@@ -1,5 +1,6 @@
 """What there is to know of a network before it is written."""
 
+import glob
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -109,6 +110,15 @@ def prepare(
     )
 
 
+def options_of(rows: Sequence[Provenance]) -> dict[str, Any]:
+    """Return the options of `prepare` that networks of these rows were written with."""
+    return {
+        "external": sorted({glob.escape(r.path) for r in rows if r.provenance == "external"}),
+        "weights": "seeded" if any(row.provenance == "seeded" for row in rows) else "full",
+        "storage": "float16" if any(row.dtype == "float16" for row in rows) else "float32",
+    }
+
+
 def _check_choice(name: str, value: Any, choices: Sequence[str]) -> None:
     if value not in choices:
         raise ExportError(f"{name} is one of {', '.join(choices)}; received {value!r}.")
@@ -123,11 +133,9 @@ def _probe(
         for entry in sources.stored
         if entry.is_rounded
     ]
-    import tensorflow as tf
-
     try:
         return probe(interface, vocabulary_of(model), seed, rounded)
-    except (ExportError, ValueError, tf.errors.OpError):
+    except Exception:  # the code of a model can raise anything
         return None
 
 

@@ -2,7 +2,7 @@
 
 import base64
 from collections.abc import Callable, Iterable
-from math import prod
+from math import isfinite, prod
 from typing import Any
 
 import keras
@@ -72,13 +72,17 @@ def probe(
             is not the same.
     """
     batch = probe_batch(seed, interface.inputs, vocabulary)
-    outputs = _outputs(interface.call, batch)
+    # In a scope random layers leave their states to the graph, which has these as constants.
+    with keras.StatelessScope():
+        outputs = _outputs(interface.call, batch)
     change = None
     if values:
         before = outputs
         with keras.StatelessScope(state_mapping=values):
             outputs = _outputs(interface.call, batch)
         change = max((_change(outputs[name], before[name]) for name in before), default=0.0)
+        # Of outputs that are not finite nothing can be said, and JSON has no word for it.
+        change = change if isfinite(change) else None
     kept = {name: _encoded(value) for name, value in outputs.items()}
     return ProbeRecord(vocabulary=vocabulary, outputs=kept, change=change)
 
@@ -138,8 +142,8 @@ def _encoded(values: np.ndarray) -> str:
 
 
 def _inputs(seed: int, record: TensorRecord, vocabulary: int, stream: str) -> np.ndarray:
-    if record.shape is None:
-        raise ExportError(f"The input {record.name!r} has no shape to probe with.")
+    if not record.shape:
+        raise ExportError(f"The input {record.name!r} has no batch to probe with.")
     free = _PIXELS if len(record.shape) >= 4 else _STEPS
     rows = record.shape[0] or PROBES
     shape = (rows, *(free if size is None else size for size in record.shape[1:]))

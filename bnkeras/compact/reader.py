@@ -44,7 +44,7 @@ def load_compact(
 
     The network comes from `bnkeras.build`, or from its configuration by Keras in safe
     mode; nothing of the export is executed. Its regime is set again, so it is ready to
-    train on; after a selection made by hand everything trains. A front is in the graph
+    train on; after a selection made by hand everything but external weights trains. A front is in the graph
     alone: `tf.saved_model.load` has it.
 
     Args:
@@ -143,6 +143,9 @@ def rebuild(
                 f"on {keras.backend.backend()}. Load the export with KERAS_BACKEND=tensorflow."
             )
         variable.assign(given)
+        if into is None and row.provenance == "external":
+            # As when it was saved, also after a selection made by hand.
+            variable.trainable = False
     _regenerate(path, manifest, model, variables)
     for layer in layers_of(model):
         # Such as Normalization, which makes constants of its weights.

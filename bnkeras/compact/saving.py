@@ -39,7 +39,7 @@ def external_weights(
     """Write the external values beside the export `target`, or, to `copy` them, into it.
 
     Raises:
-        ExportError: the export would be where they belong.
+        ExportError: the export would be where they belong, or the origin is no text.
     """
     if not sources.external:
         return None, None
@@ -51,6 +51,8 @@ def external_weights(
         raise ExportError(
             f"{target} is where external weights of exports beside it belong. Choose another name."
         )
+    if not isinstance(origin, str | None):
+        raise ExportError(f"external_origin is a text; received {origin!r}.")
     folder = scratch if copy else target.parent / FOLDER
     file = write_external(folder, [v.numpy() for v in sources.external])
     size = file.stat().st_size

@@ -1,8 +1,8 @@
 """Writing exports of several tasks over one seed."""
 
-import glob
 import os
-from collections.abc import Iterable, Mapping
+import shutil
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,6 @@ import keras
 from bnkeras.compact.backend import check_backend
 from bnkeras.compact.manifest import read_whole_manifest
 from bnkeras.compact.manifest.records import (
-    ASSETS,
     FORMAT_VERSION,
     ExternalFile,
     ForeignRecord,
@@ -21,10 +20,11 @@ from bnkeras.compact.manifest.tasks import (
     NetworkRecord,
     TaskManifest,
     TaskRecord,
-    check_task_name,
+    check_task_names,
     packed_digests,
+    task_file,
 )
-from bnkeras.compact.preparing import Description, Prepared, prepare
+from bnkeras.compact.preparing import Description, Prepared, options_of, prepare
 from bnkeras.compact.reader import check_files, load_compact
 from bnkeras.compact.replacing import check_target, replacing
 from bnkeras.compact.saving import (
@@ -87,8 +87,8 @@ def save_tasks(
         raise ExportError("An export has one task or more; received an empty dictionary.")
     described_by_task = _by_task(models, descriptions)
     networks = {}
+    check_task_names(list(models))
     for name, model in models.items():
-        check_task_name(name)
         networks[name] = prepare(model, described_by_task[name], **options)
     records: list[NetworkRecord] = []
     numbers = {name: _number(network, records) for name, network in networks.items()}
@@ -116,7 +116,7 @@ def add_task(
     *,
     front: "tf.Module | None" = None,
     fronts: "Mapping[str, tf.Module] | None" = None,
-    class_names: Iterable[str] | None = None,
+    class_names: Sequence[str] | None = None,
     preprocessing: dict[str, Any] | None = None,
     training: dict[str, Any] | None = None,
     replace: bool = False,
@@ -125,7 +125,9 @@ def add_task(
 
     The values of the new task become a file of their own. Those of the others stay the
     files that they are, and no random weight is written: what is written anew is the
-    graph, which has a signature more, and the manifest.
+    graph, which has a signature more, and the manifest. They are kept as those of the others
+    are: as float16, and all of them, where the export has these so. A task that is replaced
+    keeps its place.
 
     Args:
         path: directory that `save_compact` wrote of a dictionary of models.
@@ -160,7 +162,7 @@ def add_task(
             f"{path} is an export of one network, without tasks. Make one of several tasks of it: "
             f"save_compact({{'first': load_compact({str(path)!r})}}, ...)."
         )
-    check_task_name(name)
+    check_task_names([name, *(known for known in manifest.names if known != name)])
     if name in manifest.names and not replace:
         raise ExportError(
             f"{path} has a task {name!r} already. Choose another name, or replace it with "
@@ -187,12 +189,15 @@ def add_task(
                 known = traced[record.network].with_description(said)
                 file = path / record.file
                 tasks.append(_Task(record.name, record.network, known, file, record))
-            tasks.append(_task(name, number, network, scratch))
+            # A task that is replaced keeps its place: the first one is `serving_default`.
+            place = manifest.names.index(name) if name in manifest.names else len(kept)
+            tasks.insert(place, _task(name, number, network, scratch))
             records = _used(tasks, records)
             external, frozen = _same_external(path, manifest, network, scratch)
             _write_graph(tasks, records, frozen, partial)
         _write_manifest(tasks, records, external, partial)
         _link_unchanged(path, partial, manifest)
+        _keep_further_files(path, partial, manifest)
         if read_whole_manifest(path) != manifest:
             raise ExportError(
                 f"{path} was changed by somebody else while the task {name!r} was added. Add it "
@@ -245,12 +250,7 @@ def _by_task(
 
 def _options(manifest: TaskManifest) -> dict[str, Any]:
     """Return the options of `prepare` that an export was written with."""
-    rows = [row for network in manifest.networks for row in network.variables]
-    return {
-        "external": [glob.escape(row.path) for row in rows if row.provenance == "external"],
-        "weights": "seeded" if any(row.provenance == "seeded" for row in rows) else "full",
-        "storage": "float16" if any(row.dtype == "float16" for row in rows) else "float32",
-    }
+    return options_of([row for network in manifest.networks for row in network.variables])
 
 
 def _check_one_seed(networks: Mapping[str, Prepared]) -> None:
@@ -298,13 +298,13 @@ def _number(network: Prepared, records: list[NetworkRecord]) -> int:
 
 def _task(name: str, number: int, network: Prepared, scratch: Path) -> _Task:
     """Write the values of a new task."""
-    file = scratch / f"task_{name}.bin"
+    file = scratch / Path(task_file(name)).name
     file.write_bytes(stored_bytes(network.sources.stored))
     description = network.description
     record = TaskRecord(
         name=name,
         network=number,
-        file=f"{ASSETS}/{file.name}",
+        file=task_file(name),
         digests=packed_digests(network.rows),
         regime=network.regime,
         front=described_front(description.front),
@@ -387,3 +387,13 @@ def _link_unchanged(export: Path, partial: Path, manifest: TaskManifest) -> None
             except OSError:  # a file system without links: the copy has the same bytes
                 return
             linked.replace(copy)
+
+
+def _keep_further_files(export: Path, partial: Path, manifest: TaskManifest) -> None:
+    """Copy what others put into `export`, such as requests that TensorFlow Serving warms up by."""
+    for file in export.rglob("*"):
+        name = file.relative_to(export)
+        known = name.as_posix() in manifest.files or (partial / name).exists()
+        if file.is_file() and not known:
+            (partial / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(file, partial / name, follow_symlinks=False)

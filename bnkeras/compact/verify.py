@@ -25,7 +25,7 @@ from bnkeras.compact.probe import (
 )
 from bnkeras.compact.reader import check_files, check_values, rebuild
 from bnkeras.compact.served_weights import compare_weights
-from bnkeras.errors import ExportError
+from bnkeras.errors import ExportError, InputError
 
 CHECKS = ("manifest", "files", "variables", "weights", "graph", "probe")
 
@@ -110,6 +110,11 @@ def run_checks(
     external = tuple(external)
     manifest = read_whole_manifest(path)
     networks = _networks(path, manifest, task)
+    if into is not None and len(networks) > 1:
+        raise InputError(
+            f"A model is filled with one task; {path} has {', '.join(map(str, networks))}. Say "
+            f"which: task=."
+        )
     yield Check(
         "manifest",
         f"format version {manifest.format_version}, its SHA-256 is right",

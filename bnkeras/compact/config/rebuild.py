@@ -3,6 +3,7 @@
 import json
 import warnings
 from collections.abc import Sequence
+from copy import deepcopy
 from textwrap import shorten
 from typing import Any
 
@@ -42,7 +43,8 @@ def build_from(config: dict[str, Any], rows: Sequence[Provenance]) -> keras.Mode
     """
     check_config(config)
     with bounded(rows, config), deep_graph(min(len(rows), _DEEPEST)):
-        model = keras.saving.deserialize_keras_object(config, safe_mode=True)
+        # Keras empties what it reads, and tasks share a configuration.
+        model = keras.saving.deserialize_keras_object(deepcopy(config), safe_mode=True)
     if not isinstance(model, keras.Model):
         raise ExportError(f"The configuration is that of a {type(model).__name__}, not of a model.")
     return model

@@ -298,7 +298,7 @@ def unpacked(
     stored: list[StoredVariable], words: tf.Tensor
 ) -> list[tuple[keras.Variable, tf.Tensor]]:
     """Return each variable with its value, of a vector of four bytes for each number."""
-    parts = tf.split(words, [words_of(entry) for entry in stored])
+    parts = tf.split(words, [words_of(entry) for entry in stored]) if stored else []
     return [
         (s.variable, _from_words(s.variable, part)) for s, part in zip(stored, parts, strict=True)
     ]

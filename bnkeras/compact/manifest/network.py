@@ -16,6 +16,7 @@ from bnkeras.compact.manifest.records import (
     GeneratorRecord,
     ProbeRecord,
     Provenance,
+    Seed,
     StoredFile,
     TensorRecord,
     Written,
@@ -41,7 +42,7 @@ class Manifest(Written):
     """
 
     generator: GeneratorRecord
-    seed: int | None
+    seed: Seed | None
     architecture: ArchitectureRecord | ConfigRecord | ForeignRecord
     regime: str | None
     inputs: tuple[TensorRecord, ...] = ()

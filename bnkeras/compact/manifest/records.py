@@ -19,6 +19,8 @@ ASSETS = "assets"
 KINDS = ("seeded", "stored", "external")
 
 _Size = Annotated[int, Field(ge=0, le=2**31)]
+# That of the generator.
+Seed = Annotated[int, Field(ge=0, lt=2**64)]
 _Bytes = Annotated[int, Field(ge=0, lt=2**63)]
 # What a builder may be given. A table could name a class for Keras to import and make.
 _Scalar = bool | int | float | str | None
@@ -201,8 +203,12 @@ def external_name(sha256: str) -> str:
 
 
 def canonical(manifest: dict[str, Any]) -> str:
-    """Return the JSON that a SHA-256 is of."""
-    return json.dumps(manifest, sort_keys=True, separators=(",", ":"))
+    """Return the JSON that a SHA-256 is of.
+
+    Raises:
+        ValueError: it has a NaN or an infinity, for which JSON has no word.
+    """
+    return json.dumps(manifest, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 def sha256_of(text: str) -> str:

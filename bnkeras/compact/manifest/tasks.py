@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 
 from bnkeras.compact.manifest.network import Manifest
 from bnkeras.compact.manifest.records import (
+    ASSETS,
     GRAPH,
     KINDS,
     ArchitectureRecord,
@@ -20,6 +21,7 @@ from bnkeras.compact.manifest.records import (
     GeneratorRecord,
     ProbeRecord,
     Provenance,
+    Seed,
     StoredFile,
     Strict,
     TensorRecord,
@@ -33,17 +35,31 @@ from bnkeras.errors import ExportError, InputError, did_you_mean
 # A signature is called so. Behind a front, NAME_network is one, too.
 _TASK_NAME = re.compile(r"(?!serving_default$)(?!.*network$)[A-Za-z][A-Za-z0-9_]{0,63}")
 
+_MOST_TASKS = 2**12
+_MOST_ROWS = 2**22
+
 # Of the digest of a stored variable a task keeps three bytes: they tell which one changed.
 _DIGEST_BYTES = 3
 
 
-def check_task_name(name: str) -> None:
-    """Raise ExportError unless a task can be called `name`."""
-    if not _is_task_name(name):
+def check_task_names(names: Sequence[str]) -> None:
+    """Raise ExportError unless the tasks of one export can be called so."""
+    for name in names:
+        if not _is_task_name(name):
+            raise ExportError(
+                f"A task is called by a letter, then up to 63 letters, digits and underscores, and "
+                f"neither serving_default nor by what ends in network; received {name!r}."
+            )
+    if not _are_apart(names):
         raise ExportError(
-            f"A task is called by a letter, then up to 63 letters, digits and underscores, and "
-            f"neither serving_default nor by what ends in network; received {name!r}."
+            f"Tasks are called by names that differ in more than capitals, for files are called "
+            f"so; received {', '.join(names)}."
         )
+
+
+def task_file(name: str) -> str:
+    """Return the file of a task's values, in the export."""
+    return f"{ASSETS}/task_{name}.bin"
 
 
 class NetworkRecord(Strict):
@@ -78,12 +94,12 @@ class TaskManifest(Written):
     """The manifest of an export of several tasks over one seed, format version 3."""
 
     generator: GeneratorRecord
-    seed: int | None
+    seed: Seed | None
     versions: dict[str, str]
     files: dict[str, FileRecord]
     external: ExternalFile | None
     networks: tuple[NetworkRecord, ...]
-    tasks: Annotated[tuple[TaskRecord, ...], Field(min_length=1)]
+    tasks: Annotated[tuple[TaskRecord, ...], Field(min_length=1, max_length=_MOST_TASKS)]
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -96,18 +112,26 @@ class TaskManifest(Written):
             check_seed(network.architecture, self.seed, rows["seeded"])
             check_rows(network.variables, network.projections)
             check_external(self.external, rows["external"])
-        if len(set(self.names)) < len(self.tasks):
+        if not _are_apart(self.names):
             raise ValueError("tasks: a name occurs twice")
+        if {task.network for task in self.tasks} != set(range(len(self.networks))):
+            raise ValueError("networks: they are not those of the tasks")
+        # The rows of a network are checked, and shown, again for each of its tasks.
+        stored = [[r for r in n.variables if r.provenance == "stored"] for n in self.networks]
+        if sum(len(self._rows(task)) for task in self.tasks) > _MOST_ROWS:
+            raise ValueError(f"tasks: they have more than {_MOST_ROWS} variables")
         for task in self.tasks:
             if not _is_task_name(task.name):
                 raise ValueError(f"tasks: no task is called {task.name!r}")
-            if task.network >= len(self.networks):
-                raise ValueError(f"tasks: {task.name} has the network {task.network}")
+            if task.file != task_file(task.name):
+                raise ValueError(f"tasks: {task.name} has the file {task.file!r}")
             if task.file not in self.files:
                 raise ValueError(f"files: {task.file} is not among them")
-            stored = [row for row in self._rows(task) if row.provenance == "stored"]
-            if len(_digests(task.digests)) != len(stored):
-                raise ValueError(f"tasks: {task.name} has not {len(stored)} digests")
+            rows = stored[task.network]
+            if self.files[task.file].bytes != sum(row.bytes for row in rows):
+                raise ValueError(f"files: {task.file} has other bytes than {task.name}")
+            if len(_digests(task.digests)) != len(rows):
+                raise ValueError(f"tasks: {task.name} has not {len(rows)} digests")
         return self
 
     @property
@@ -178,11 +202,18 @@ def _is_task_name(name: Any) -> bool:
     return isinstance(name, str) and _TASK_NAME.fullmatch(name) is not None
 
 
+def _are_apart(names: Sequence[str]) -> bool:
+    """Whether files that are called so are apart on every file system."""
+    return len({name.lower() for name in names}) == len(names)
+
+
 def _served(outputs: tuple[TensorRecord, ...], task: TaskRecord) -> tuple[TensorRecord, ...]:
     """Return what the signature of a task gives: behind a front labels, too."""
-    if task.front is None or not task.class_names or outputs[0].name != "logits":
+    logits = next((output for output in outputs if output.name == "logits"), None)
+    if task.front is None or not task.class_names or logits is None:
         return outputs
-    return (*outputs, TensorRecord(name="labels", dtype="string", shape=(None,)))
+    shape = logits.shape and logits.shape[:-1]
+    return (*outputs, TensorRecord(name="labels", dtype="string", shape=shape))
 
 
 def packed_digests(rows: Sequence[Provenance]) -> str:
