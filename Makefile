@@ -29,7 +29,7 @@ test: $(DEV) ## run the tests, the slow ones left out
 	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 test-slow: $(DEV) ## run the slow tests
-	@$(BIN)/python -m pytest -m slow $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m slow $(ARGS)
 
 lint: $(DEV) ## check style and formatting
 	@$(BIN)/python -m ruff check
