@@ -26,7 +26,7 @@ def front_of(
     """
     from bnkeras.pipelines.image_front import ImageFront
     from bnkeras.pipelines.text_front import TextFront
-    from bnkeras.pipelines.vocabulary import FIRST_WORD, Vocabulary
+    from bnkeras.pipelines.vocabulary import Vocabulary
 
     said = dict(preprocessing or {})
     if spec == TextFront.spec and "tokenizer" in said:
@@ -57,4 +57,6 @@ def _words(assets: Path, size: int | None) -> tuple[str, ...] | None:
 
 
 def _is_of_size(words: tuple[str, ...], size: int | None) -> bool:
+    from bnkeras.pipelines.vocabulary import FIRST_WORD
+
     return size is None or FIRST_WORD + len(words) == size

@@ -45,7 +45,8 @@ def add(
     from bnkeras.compact.manifest import read_manifest, read_whole_manifest
     from bnkeras.compact.preparing import options_of
     from bnkeras.compact.reader import load_compact
-    from bnkeras.compact.tasks import add_task
+    from bnkeras.compact.replacing import is_empty, restore
+    from bnkeras.compact.tasks import add_task, check_addable
     from bnkeras.compact.writer import save_compact
 
     exports = dict(_split(text) for text in tasks)
@@ -54,8 +55,11 @@ def add(
     manifests = {name: read_manifest(export) for name, export in exports.items()}
     models = {name: load_compact(export) for name, export in exports.items()}
     said = {name: _description(manifests[name], export) for name, export in exports.items()}
+    restore(path.resolve())
     before = _size(path)
-    if path.exists():
+    if path.exists() and not is_empty(path):
+        # Of all, so that none is added where another one cannot be.
+        check_addable(path, read_whole_manifest(path), list(exports), replace)
         for name, model in models.items():
             there = read_whole_manifest(path)
             fronts = {

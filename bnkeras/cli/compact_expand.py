@@ -56,7 +56,7 @@ def expand(
         return
     for file, size in sizes.items():
         print_pair("wrote", f"{file}, {size:,} bytes")
-    print_pair("outputs", f"the export's to {done.largest_difference:.1g} of the largest")
+    print_pair("outputs", f"the export's to {done.largest_difference:.2g} of the largest")
     for name in done.needs:
         print_pair("needs", f"{name}, imported before the file is loaded")
     if done.recursion_limit:

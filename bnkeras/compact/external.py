@@ -13,6 +13,7 @@ import numpy as np
 from bnkeras.compact.digests import file_digest
 from bnkeras.compact.manifest.network import Manifest
 from bnkeras.compact.manifest.records import ASSETS, ExternalFile, external_name
+from bnkeras.compact.replacing import remove_leftovers
 from bnkeras.errors import ExportError
 
 # The folder beside exports whose files they share.
@@ -28,6 +29,7 @@ def write_external(folder: Path, values: Sequence[np.ndarray]) -> Path:
     if file.is_file() and file_digest(file) == digest.hexdigest():
         return file
     folder.mkdir(parents=True, exist_ok=True)
+    remove_leftovers(file)
     partial = file.with_name(f".{file.name}.partial-{os.getpid()}")
     try:
         with partial.open("wb") as stream:

@@ -168,7 +168,7 @@ def _class_names(model: keras.Model, names: Sequence[str] | None) -> tuple[str, 
     if isinstance(names, str) or not all(isinstance(name, str) for name in names):
         raise ExportError(f"class_names is a list of texts; received {names!r}.")
     shape = getattr(model, "output_shape", None)
-    if isinstance(shape, tuple) and isinstance(shape[-1], int) and len(names) > shape[-1]:
+    if isinstance(shape, tuple) and shape and isinstance(shape[-1], int) and len(names) > shape[-1]:
         raise ExportError(
             f"class_names has {len(names)} names, and {model.name!r} has {shape[-1]} logits."
         )

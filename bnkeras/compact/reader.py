@@ -44,8 +44,8 @@ def load_compact(
 
     The network comes from `bnkeras.build`, or from its configuration by Keras in safe
     mode; nothing of the export is executed. Its regime is set again, so it is ready to
-    train on; after a selection made by hand everything but external weights trains. A front is in the graph
-    alone: `tf.saved_model.load` has it.
+    train on; after a selection made by hand everything trains but external weights. A
+    front is in the graph alone: `tf.saved_model.load` has it.
 
     Args:
         path: directory that `save_compact` wrote.

@@ -13,14 +13,15 @@ from bnkeras.errors import ExportError
 
 def check_target(path: Path) -> None:
     """Raise ExportError if `path` is neither free nor an export to replace."""
-    if path.exists() and not (path / MANIFEST).is_file() and not _is_empty(path):
+    if path.exists() and not (path / MANIFEST).is_file() and not is_empty(path):
         raise ExportError(
             f"{path} exists and is no compact export, so it is not replaced. Choose another path "
             f"or remove it."
         )
 
 
-def _is_empty(path: Path) -> bool:
+def is_empty(path: Path) -> bool:
+    """Whether `path` is a folder with nothing in it."""
     return path.is_dir() and not any(path.iterdir())
 
 
@@ -31,7 +32,8 @@ def replacing(path: Path) -> Iterator[Path]:
 
     partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
     try:
-        _remove_leftovers(path)
+        restore(path)
+        remove_leftovers(path)
         partial.mkdir(parents=True)
         yield partial
         _move_into_place(partial, path)
@@ -56,17 +58,28 @@ def _move_into_place(partial: Path, path: Path) -> None:
     shutil.rmtree(previous, ignore_errors=True)
 
 
-def _remove_leftovers(path: Path) -> None:
-    """Remove what killed processes left beside `path`; an export they had set aside returns."""
+def restore(path: Path) -> None:
+    """Put an export back that a process had set aside when it was killed, if `path` is free."""
+    for previous in _left_beside(path, "previous"):
+        if not path.exists():
+            previous.rename(path)
+
+
+def remove_leftovers(path: Path) -> None:
+    """Remove the files and folders that killed processes left beside `path`."""
     for state in ("previous", "partial"):
-        for folder in path.parent.glob(f".{glob.escape(path.name)}.{state}-*"):
-            owner = folder.name.rpartition("-")[2]
-            if not owner.isdecimal() or _alive(int(owner)):
-                continue
-            if state == "previous" and not path.exists():
-                folder.rename(path)
+        for leftover in _left_beside(path, state):
+            if leftover.is_dir():
+                shutil.rmtree(leftover, ignore_errors=True)
             else:
-                shutil.rmtree(folder, ignore_errors=True)
+                leftover.unlink(missing_ok=True)
+
+
+def _left_beside(path: Path, state: str) -> Iterator[Path]:
+    for leftover in path.parent.glob(f".{glob.escape(path.name)}.{state}-*"):
+        owner = leftover.name.rpartition("-")[2]
+        if owner.isdecimal() and not _alive(int(owner)):
+            yield leftover
 
 
 def _alive(process: int) -> bool:

@@ -11,6 +11,7 @@ import keras
 
 from bnkeras.compact.backend import check_backend
 from bnkeras.compact.manifest import read_whole_manifest
+from bnkeras.compact.manifest.network import Manifest
 from bnkeras.compact.manifest.records import (
     FORMAT_VERSION,
     ExternalFile,
@@ -26,7 +27,7 @@ from bnkeras.compact.manifest.tasks import (
 )
 from bnkeras.compact.preparing import Description, Prepared, options_of, prepare
 from bnkeras.compact.reader import check_files, load_compact
-from bnkeras.compact.replacing import check_target, replacing
+from bnkeras.compact.replacing import check_target, replacing, restore
 from bnkeras.compact.saving import (
     described,
     described_front,
@@ -156,18 +157,9 @@ def add_task(
     """
     check_backend()
     path = Path(path)
+    restore(path.resolve())
     manifest = read_whole_manifest(path)
-    if not isinstance(manifest, TaskManifest):
-        raise ExportError(
-            f"{path} is an export of one network, without tasks. Make one of several tasks of it: "
-            f"save_compact({{'first': load_compact({str(path)!r})}}, ...)."
-        )
-    check_task_names([name, *(known for known in manifest.names if known != name)])
-    if name in manifest.names and not replace:
-        raise ExportError(
-            f"{path} has a task {name!r} already. Choose another name, or replace it with "
-            f"replace=True, --replace."
-        )
+    check_addable(path, manifest, [name], replace)
     check_files(path, manifest)
     description = Description(front, class_names, preprocessing, training)
     network = prepare(model, description, **_options(manifest))
@@ -228,6 +220,25 @@ def _same_external(
             f"share."
         )
     return external
+
+
+def check_addable(
+    path: Path, manifest: Manifest | TaskManifest, names: Sequence[str], replace: bool
+) -> None:
+    """Raise ExportError unless tasks can be added to an export under these names."""
+    if not isinstance(manifest, TaskManifest):
+        raise ExportError(
+            f"{path} is an export of one network, without tasks. Make one of several tasks of it: "
+            f"save_compact({{'first': load_compact({str(path)!r})}}, ...), or `bnkeras compact add "
+            f"NEW first={path}`."
+        )
+    check_task_names([*names, *(known for known in manifest.names if known not in names)])
+    taken = [name for name in names if name in manifest.names]
+    if taken and not replace:
+        raise ExportError(
+            f"{path} has a task {taken[0]!r} already. Choose another name, or replace it with "
+            f"replace=True, --replace."
+        )
 
 
 def _by_task(

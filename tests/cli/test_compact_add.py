@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import bnkeras
+from bnkeras.compact.manifest.records import MANIFEST
 from bnkeras.pipelines import ImageFront
 
 NAMES = [f"digit {i}" for i in range(10)]
@@ -40,6 +41,7 @@ def exports(tmp_path_factory):
 
 def test_exports_become_tasks(run, exports, tmp_path):
     many = tmp_path / "many"
+    many.mkdir()
     code, out, err = run("add", many, f"one={exports['one']}", f"raw={exports['raw']}")
     assert (code, err) == (0, "")
     assert "one, raw" in out
@@ -106,6 +108,9 @@ def test_what_cannot_be_joined(run, exports, tmp_path):
     run("add", tmp_path / "many", f"one={exports['one']}")
     code, _, err = run("add", tmp_path / "many", f"one={exports['two']}")
     assert (code, "has a task 'one' already" in err) == (1, True)
+    before = (tmp_path / "many" / MANIFEST).read_bytes()
+    assert run("add", tmp_path / "many", f"new={exports['two']}", f"one={exports['two']}")[0] == 1
+    assert (tmp_path / "many" / MANIFEST).read_bytes() == before
     assert run("add", tmp_path / "many", f"one={exports['two']}", "--replace")[0] == 0
     assert "50.00%" in run("inspect", tmp_path / "many")[1]
 
@@ -128,3 +133,23 @@ def test_another_front_is_not_guessed(run, exports, tmp_path):
     code, _, err = run("add", tmp_path / "many", f"mine={path}")
     assert code == 2
     assert "takes raw data by a front of its own, which is in its graph alone" in err
+
+
+def test_external_and_rounded_weights_stay_so(run, tmp_path):
+    import keras
+
+    from bnkeras.compact.manifest import read_manifest
+
+    inputs = keras.Input((16,), name="x")
+    hidden = keras.layers.Dense(20, name="back")(inputs)
+    model = keras.Model(inputs, keras.layers.BatchNormalization(name="bn")(hidden), name="m")
+    bnkeras.set_regime(model, "bnonly")
+    options = {"external": ["back/*"], "external_origin": "mine"}
+    halved = bnkeras.save_compact(model, tmp_path / "half", storage="float16", **options)
+    whole = bnkeras.save_compact(model, tmp_path / "whole", **options)
+    assert run("add", tmp_path / "one", f"a={halved}")[0] == 0
+    assert run("add", tmp_path / "both", f"a={halved}", f"b={whole}")[0] == 0
+    for many, dtype in (("one", "float16"), ("both", "float32")):
+        manifest = read_manifest(tmp_path / many, "a")
+        assert manifest.external == read_manifest(halved).external
+        assert {row.dtype for row in manifest.of("stored")} == {dtype}

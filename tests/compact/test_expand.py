@@ -86,11 +86,21 @@ def test_files_that_are_there_stay(export, tmp_path):
         expand_compact(export, tmp_path / "mine.keras")
     assert (tmp_path / "mine.weights.h5").read_text() == "mine"
     assert not (tmp_path / "mine.keras").exists()
+    # Of a process that was killed; the number is above all that Linux gives.
+    left = tmp_path / ".mine.keras.partial-99999999"
+    left.mkdir()
     expand_compact(export, tmp_path / "mine.keras", force=True)
+    assert not left.exists()
     assert (tmp_path / "mine.weights.h5").stat().st_size > 100_000
     (tmp_path / "folder.keras").mkdir()
     with pytest.raises(InputError, match=r"folder\.keras exists"):
         expand_compact(export, tmp_path / "folder.keras", force=True)
+
+
+def test_a_place_that_cannot_be_written(export, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(ExportError, match=r"x\.keras cannot be written: .*Not a directory"):
+        expand_compact(export, tmp_path / "file" / "x.keras")
 
 
 @pytest.mark.parametrize("name", ["mine.h5", "mine", "mine.weights.h5"])

@@ -99,6 +99,8 @@ def test_exports_of_one_folder_share_it(export, file, model, trained):
 
 def test_a_damaged_file_is_written_again(export, file, model, vectors):
     file.write_bytes(bytes(len(vectors.tobytes())))
+    # Of a process that was killed; the number is above all that Linux gives.
+    file.with_name(f".{file.name}.partial-99999999").write_bytes(b"half")
     bnkeras.save_compact(model, export, external=["embedding/*"])
     assert file.read_bytes() == vectors.tobytes()
     assert list(file.parent.iterdir()) == [file]

@@ -249,6 +249,21 @@ def test_noise_of_inference_is_that_of_the_export(tmp_path):
     np.testing.assert_allclose(one, model(images), rtol=1e-5, atol=1e-6)
 
 
+def test_saving_draws_no_noise(tmp_path):
+    inputs = keras.Input((16,))
+    noisy = Noise()(layers.Dense(32, name="dense")(inputs))
+    model = keras.Model(inputs, layers.BatchNormalization(name="bn")(noisy))
+    states = [variable.numpy() for variable in model.variables if variable.dtype == "uint32"]
+    export = bnkeras.save_compact(model, tmp_path / "export", storage="float16")
+    for variable, state in zip(
+        (v for v in model.variables if v.dtype == "uint32"), states, strict=True
+    ):
+        np.testing.assert_array_equal(variable, state)
+    # γ, β and statistics are 0 and 1: with the same noise nothing changes.
+    assert read_manifest(export).probe.change == 0.0
+    assert bnkeras.verify_compact(export, into=model)["since_saved"] < 1e-5
+
+
 def _called():
     model = Unregistered()
     model(np.ones((2, 16), np.float32))

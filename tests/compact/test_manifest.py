@@ -154,6 +154,7 @@ def _drop(key):
         (_drop("class_names"), "class_names: Field required"),
         (_drop("variables"), "variables: Field required"),
         (_set("seed", value="5"), "not in the form that bnkeras writes"),
+        (_set("seed", value=2**64), "seed: Input should be less than 18446744073709551616"),
         (_set("seed", value=6), "the argument of the network is another one"),
         (_set("files", "saved_model.pb", "bytes", value="7"), "not in the form that bnkeras"),
         (_set("files", value={}), "saved_model.pb is not among them"),
@@ -181,7 +182,7 @@ def _drop(key):
         (_set("variables", 0, 0, value="stem_bn/gamma"), "a path occurs twice"),
         (_set("architecture", "arguments", "dtype", value={"class_name": "Lambda"}), "dtype"),
         (_set("architecture", "arguments", "hidden", value=[[1]]), "hidden"),
-        (_set("training", value={"loss": float("nan")}), "not in the form that bnkeras writes"),
+        (_set("training", value={"loss": float("nan")}), "float values are not JSON"),
         (_set("training", value=[]), "training: Input should be a valid dictionary"),
     ],
 )

@@ -132,11 +132,14 @@ def test_an_export_of_one_network_has_no_tasks(pristine, small):
 def test_a_new_task_leaves_all_other_files(many, models, small, logits):
     added = small(seed=5, values=3)
     before = {file: (file.stat().st_ino, file.read_bytes()) for file in many.rglob("*.bin")}
+    further = many / "assets.extra" / "tf_serving_warmup_requests"
+    further.write_bytes(b"requests")
     size = _size(many)
     assert bnkeras.add_task(many, "signs", added, class_names=["a", "b"]) == many
     for file, (inode, content) in before.items():
         assert file.read_bytes() == content
         assert file.stat().st_ino == inode, "the file was written again"
+    assert further.read_bytes() == b"requests"
     for task, model in {**models, "signs": added}.items():
         np.testing.assert_array_equal(_served(many, task), logits(model, IMAGES))
         loaded = bnkeras.load_compact(many, task=task)
@@ -169,6 +172,9 @@ def test_a_task_is_replaced_only_when_asked_to(many, models, small, logits):
     bnkeras.add_task(many, "digits", newer, replace=True)
     np.testing.assert_array_equal(_served(many, "digits"), logits(newer, IMAGES))
     np.testing.assert_array_equal(_served(many, "letters"), logits(models["letters"], IMAGES))
+    # The first task is the default one.
+    assert read_whole_manifest(many).names == ["digits", "letters"]
+    np.testing.assert_array_equal(_served(many, "serving_default"), logits(newer, IMAGES))
 
 
 def test_a_network_that_no_task_has_any_more_goes(many, models, trained, logits):
@@ -323,3 +329,89 @@ def test_they_share_external_weights(trained, tmp_path):
     embeddings.assign(embeddings + 1)
     with pytest.raises(ExportError, match="external weights of the new task are not those of"):
         bnkeras.add_task(path, "fourth", networks["second"])
+
+
+@pytest.mark.parametrize("storage", ["float32", "float16"])
+def test_models_of_another_origin(tmp_path, storage):
+    """Two tasks are built of one configuration; the network has no variable to store."""
+    import keras
+
+    inputs = keras.Input((32,), name="x")
+    model = keras.Model(inputs, keras.layers.Dense(32, use_bias=False, name="dense")(inputs))
+    bnkeras.reseed(model, 3)
+    path = bnkeras.save_compact({"one": model, "two": model}, tmp_path / "e", storage=storage)
+    assert bnkeras.verify_compact(path)["largest_difference"] == 0.0
+    with pytest.raises(InputError, match=r"A model is filled with one task; .* has one, two"):
+        bnkeras.verify_compact(path, into=model)
+    assert bnkeras.verify_compact(path, task="two", into=model)["largest_difference"] == 0.0
+
+
+def test_external_weights_stay_frozen_after_a_selection_by_hand(tmp_path):
+    import keras
+
+    def model(classes):
+        inputs = keras.Input((16,), name="x")
+        hidden = keras.layers.Dense(8, name="back", kernel_initializer="ones")(inputs)
+        outputs = keras.layers.Dense(classes, name="head")(hidden)
+        rules = [("head/kernel", "train"), ("*", "freeze")]
+        return bnkeras.set_regime(keras.Model(inputs, outputs, name="model"), rules)
+
+    path = bnkeras.save_compact({"two": model(2)}, tmp_path / "e", external=["back/kernel"])
+    loaded = bnkeras.load_compact(path, task="two")
+    trains = [variable.path for variable in loaded.trainable_variables]
+    assert trains == ["back/bias", "head/kernel", "head/bias"]
+    bnkeras.add_task(path, "three", model(3))
+    assert bnkeras.verify_compact(path)["largest_difference"] == 0.0
+
+
+def test_names_that_some_file_systems_do_not_tell_apart(many, models, tmp_path):
+    with pytest.raises(ExportError, match=r"differ in more than capitals, .*; received Digits, d"):
+        bnkeras.add_task(many, "Digits", models["digits"])
+    with pytest.raises(ExportError, match="differ in more than capitals"):
+        bnkeras.save_compact({"a": models["digits"], "A": models["letters"]}, tmp_path / "new")
+
+
+def _second(**values):
+    return lambda manifest: manifest["tasks"][1].update(values)
+
+
+def _one_more_network(manifest):
+    manifest["networks"].append(manifest["networks"][0])
+
+
+def _longer_file(manifest):
+    manifest["files"]["assets/task_letters.bin"]["bytes"] += 4
+
+
+def _many_tasks(manifest):
+    one = manifest["tasks"][0]
+    for number in range(5000):
+        task = {**one, "name": f"t{number}", "file": f"assets/task_t{number}.bin"}
+        manifest["tasks"].append(task)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (_second(file="assets/task_digits.bin"), "letters has the file 'assets/task_digits.bin'"),
+        (_second(file="saved_model.pb"), "letters has the file 'saved_model.pb'"),
+        (_second(name="digits"), "a name occurs twice"),
+        (_second(name="DIGITS"), "a name occurs twice"),
+        (_second(name="my_network"), "no task is called 'my_network'"),
+        (_second(network=1), "they are not those of the tasks"),
+        (_second(network=-1), "greater than or equal to 0"),
+        (_second(digests="AAAA"), "letters has not 38 digests"),
+        (_second(digests="?"), "tasks: "),
+        (_one_more_network, "they are not those of the tasks"),
+        (_longer_file, "assets/task_letters.bin has other bytes than letters"),
+        (_many_tasks, "at most 4096 items"),
+        (lambda manifest: manifest.update(seed=-1), "seed: Input should be greater than"),
+        (lambda manifest: manifest.update(tasks=[]), "at least 1 item"),
+    ],
+)
+def test_a_forged_manifest_is_refused(many, forge, change, message):
+    forge(many, change)
+    with pytest.raises(ExportError) as caught:
+        bnkeras.load_compact(many, task="letters")
+    assert "is damaged: " in str(caught.value)
+    assert message in str(caught.value)

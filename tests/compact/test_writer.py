@@ -12,7 +12,7 @@ import pytest
 import bnkeras
 from bnkeras.compact import replacing
 from bnkeras.compact.graph import module
-from bnkeras.compact.manifest import read_manifest
+from bnkeras.compact.manifest import read_manifest, read_whole_manifest
 from bnkeras.compact.manifest.network import Manifest
 from bnkeras.errors import ExportError
 
@@ -151,6 +151,16 @@ def test_an_export_that_a_killed_process_set_aside_returns(
         bnkeras.save_compact(small(seed=10), path)
     assert _kept(path) == before
     assert [entry.name for entry in tmp_path.iterdir()] == ["export"]
+
+
+def test_the_tasks_of_an_export_that_was_set_aside_stay(small, tmp_path):
+    killed = subprocess.Popen([sys.executable, "-c", ""])
+    killed.wait()
+    path = bnkeras.save_compact({"one": small()}, tmp_path / "many")
+    path.rename(tmp_path / f".many.previous-{killed.pid}")
+    bnkeras.add_task(path, "two", small())
+    assert read_whole_manifest(path).names == ["one", "two"]
+    assert [entry.name for entry in tmp_path.iterdir()] == ["many"]
 
 
 @pytest.mark.parametrize("place", ["/proc/nowhere/export", "{file}/export", "{closed}/export"])

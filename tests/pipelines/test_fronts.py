@@ -28,6 +28,18 @@ def test_texts(tmp_path):
     np.testing.assert_array_equal(again(texts), first(texts))
 
 
+def test_the_vocabulary_of_a_task_is_not_guessed(tmp_path):
+    """TensorFlow numbers files of one name, so tasks' vocabularies lie beside each other."""
+    contents = {"": "a\nb\n", "_1": "b\na\n", "_2": "a\nb\nc\n", "_3": "a\nb\nc\n"}
+    for number, content in contents.items():
+        (tmp_path / f"vocabulary.txt{number}").write_text(content)
+    said = {"tokenizer": "papers", "vocabulary_size": 5}
+    front = front_of(said, TextFront.spec, tmp_path)
+    assert front.vocabulary.words == ("a", "b", "c")
+    assert front_of(said | {"vocabulary_size": 4}, TextFront.spec, tmp_path) is None
+    assert front_of(said | {"vocabulary_size": 9}, TextFront.spec, tmp_path) is None
+
+
 @pytest.mark.parametrize(
     ("said", "spec"),
     [

@@ -1,6 +1,7 @@
 """Writing a compact export as ordinary files of Keras."""
 
 import os
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -11,6 +12,7 @@ import numpy as np
 from bnkeras.compact.interface import Interface
 from bnkeras.compact.probe import probe_batch, rounding_of, vocabulary_of
 from bnkeras.compact.reader import load_compact
+from bnkeras.compact.replacing import remove_leftovers
 from bnkeras.compact.stock.model import needed_classes, stock_model
 from bnkeras.errors import ExportError, InputError
 from bnkeras.models.blocks import deep_graph
@@ -87,9 +89,11 @@ def expand_compact(
     model = load_compact(path, external, task=task)
     stock = stock_model(model)
     layers = sum(1 for _ in layers_of(stock))
-    parts = {t: t.with_name(f".{os.getpid()}.partial.{t.name}") for t in (weights, file)}
+    partial = file.with_name(f".{file.name}.partial-{os.getpid()}")
+    parts = {target: partial / target.name for target in (weights, file)}
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(file)
+        partial.mkdir(parents=True)
         stock.save(parts[file])
         stock.save_weights(parts[weights])
         with deep_graph(layers):
@@ -99,8 +103,7 @@ def expand_compact(
     except OSError as error:
         raise ExportError(f"{file} cannot be written: {error}") from error
     finally:
-        for part in parts.values():
-            part.unlink(missing_ok=True)
+        shutil.rmtree(partial, ignore_errors=True)
     limit = 1000 + layers if layers > _SHALLOW else None
     return Expanded(file, weights, needed_classes(stock), limit, difference)
 
