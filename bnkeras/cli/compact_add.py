@@ -1,5 +1,6 @@
 """`bnkeras compact add`: exports as tasks of one."""
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -54,7 +55,11 @@ def add(
         raise InputError(f"Each task has a name of its own; received {', '.join(tasks)}.")
     manifests = {name: read_manifest(export) for name, export in exports.items()}
     models = {name: load_compact(export) for name, export in exports.items()}
-    said = {name: _description(manifests[name], export) for name, export in exports.items()}
+    remade = _Fronts()
+    said = {
+        name: _description(manifest, remade(manifest, exports[name]))
+        for name, manifest in manifests.items()
+    }
     restore(path.resolve())
     before = _size(path)
     if path.exists() and not is_empty(path):
@@ -65,7 +70,7 @@ def add(
             fronts = {
                 other: front
                 for other in getattr(there, "names", ())
-                if other != name and (front := _front(there.task(other), path))
+                if other != name and (front := remade(there.task(other), path))
             }
             add_task(path, name, model, **said[name], fronts=fronts, replace=replace)
     else:
@@ -101,24 +106,36 @@ def _split(text: str) -> tuple[str, Path]:
     return name, Path(export)
 
 
-def _description(manifest: "Manifest", export: Path) -> dict[str, Any]:
+def _description(manifest: "Manifest", front: "tf.Module | None") -> dict[str, Any]:
     """Return what is said of a task, as `add_task` takes it."""
     return {
-        "front": _front(manifest, export),
+        "front": front,
         "class_names": manifest.class_names,
         "preprocessing": manifest.preprocessing,
         "training": manifest.training,
     }
 
 
-def _front(manifest: "Manifest", export: Path) -> "tf.Module | None":
-    front = remade_front(manifest, export)
-    if front is None and manifest.front is not None:
-        raise InputError(
-            f"{export} takes raw data by a front of its own, which is in its graph alone. Join it "
-            f"to others in Python, by save_compact(..., front=...) or add_task(..., fronts=...)."
-        )
-    return front
+class _Fronts:
+    """Makes the fronts of exports again, and one for all that say the same of theirs."""
+
+    def __init__(self):
+        self._made: dict[str, tf.Module | None] = {}
+
+    def __call__(self, manifest: "Manifest", export: Path) -> "tf.Module | None":
+        """Return the front of an export, None where it takes no raw data."""
+        if manifest.front is None:
+            return None
+        said = json.dumps([manifest.front.model_dump(), manifest.preprocessing], sort_keys=True)
+        if said not in self._made:
+            self._made[said] = remade_front(manifest, export)
+        if self._made[said] is None:
+            raise InputError(
+                f"{export} takes raw data by a front of its own, which is in its graph alone. Join "
+                f"it to others in Python, by save_compact(..., front=...) or "
+                f"add_task(..., fronts=...)."
+            )
+        return self._made[said]
 
 
 def _size(path: Path) -> int:

@@ -301,6 +301,24 @@ def test_fronts_are_given_again(models, small, tmp_path, logits):
     assert names == ["logits", "probabilities", "labels"]
 
 
+def test_a_front_of_several_tasks_is_in_the_graph_once(models, tmp_path):
+    import tensorflow as tf
+
+    class Wide(tf.Module):
+        spec = tf.TensorSpec([None, 8, 8, 1], tf.uint8, "image")
+
+        def __call__(self, images):
+            # Not what an optimizer would share: 4 KB of the graph.
+            return tf.cast(images, tf.float32) + tf.constant(np.arange(1000) / 7e5, tf.float32)[500]
+
+    def size(name, one, other):
+        fronts = {"digits": one, "letters": other}
+        return _size(bnkeras.save_compact(models, tmp_path / name, front=fronts))
+
+    one, other = Wide(), Wide()
+    assert size("apart", one, other) - size("shared", one, one) > 4000
+
+
 def test_in_half_the_bytes(models, small, tmp_path):
     path = bnkeras.save_compact(models, tmp_path / "export", storage="float16")
     bnkeras.add_task(path, "signs", small(seed=5, values=3))

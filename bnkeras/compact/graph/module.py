@@ -49,7 +49,8 @@ class CompactModule(tf.Module):
         )
         if self.front is None:
             return {"serving_default": traced}
-        return {"serving_default": _with_front(self._network, traced), "network": traced}
+        served = _with_front(self._network, traced, self.front)
+        return {"serving_default": served, "network": traced}
 
 
 class TasksModule(tf.Module):
@@ -83,16 +84,19 @@ class TasksModule(tf.Module):
 
     def signatures(self) -> dict[str, Callable]:
         """Trace and return a function for each task; `serving_default` is that of the first."""
-        shared, offered = {}, {}
+        shared, fronts, offered = {}, {}, {}
         for index, (name, network) in enumerate(self._networks.items()):
             number = self._numbers[index]
             if number not in shared:
                 shared[number] = self._traced(network)
             traced = self._of_task(network, shared[number], index)
-            if network.description.front is None:
+            front = network.description.front
+            if front is None:
                 offered[name] = traced
             else:
-                offered[name] = _with_front(network, traced)
+                # The tables of a text front take 50 KB, so one of several tasks is traced once.
+                call = fronts.setdefault(id(front), tf.function(front.__call__, autograph=False))
+                offered[name] = _with_front(network, traced, call)
                 offered[f"{name}_network"] = traced
         return {"serving_default": next(iter(offered.values())), **offered}
 
@@ -157,12 +161,12 @@ def _traced_network(
     return _concrete(function, [*_specs(network.interface), *given])
 
 
-def _with_front(network: Prepared, traced: Callable) -> Callable:
-    """Trace what the front takes to the outputs of `traced`, and to labels."""
-    front, class_names = network.description.front, network.description.class_names
+def _with_front(network: Prepared, traced: Callable, call: Callable) -> Callable:
+    """Trace what the front takes to the outputs of `traced`, and to labels; `call` calls it."""
+    spec, class_names = network.description.front.spec, network.description.class_names
 
     def function(**inputs):
-        given = front(inputs[front.spec.name])
+        given = call(inputs[spec.name])
         network.interface.check(given)
         outputs = dict(traced(**network.interface.named(given)))
         if class_names and "logits" in outputs:
@@ -170,7 +174,7 @@ def _with_front(network: Prepared, traced: Callable) -> Callable:
             outputs["labels"] = tf.gather(names, tf.argmax(outputs["logits"], axis=-1))
         return outputs
 
-    return _concrete(function, [front.spec])
+    return _concrete(function, [spec])
 
 
 def label_names(class_names: Sequence[str], classes: int) -> list[str]:
