@@ -19,7 +19,7 @@ from bnkeras.seeding import GENERATOR, GENERATOR_VERSION
 if TYPE_CHECKING:
     import tensorflow as tf
 
-    from bnkeras.compact.graph.weights import ExternalWeights
+    from bnkeras.compact.graph.files import ExternalWeights
 
 
 @contextmanager
@@ -45,7 +45,7 @@ def external_weights(
         return None, None
     import tensorflow as tf
 
-    from bnkeras.compact.graph.weights import ExternalWeights
+    from bnkeras.compact.graph.files import ExternalWeights
 
     if not copy and target.name == FOLDER:
         raise ExportError(

@@ -30,7 +30,7 @@ def compare_weights(path: Path, export: Path, manifests: list[Manifest]) -> tupl
     """
     import tensorflow as tf
 
-    from bnkeras.compact.graph.weights import seeded_scope, specification
+    from bnkeras.compact.graph.frozen import seeded_scope, specification
 
     seed = manifests[0].seed
     # Networks of one path, law and shape share a weight; slim ones are alone.

@@ -44,7 +44,7 @@ from bnkeras.errors import ExportError
 if TYPE_CHECKING:
     import tensorflow as tf
 
-    from bnkeras.compact.graph.weights import ExternalWeights
+    from bnkeras.compact.graph.files import ExternalWeights
 
 
 @dataclass
@@ -358,8 +358,8 @@ def _write_graph(
     folder: Path,
 ) -> None:
     """Write the SavedModel, and the outputs of the networks into their records."""
+    from bnkeras.compact.graph.files import FileWeights
     from bnkeras.compact.graph.module import TasksModule
-    from bnkeras.compact.graph.weights import FileWeights
 
     values = FileWeights([task.file for task in tasks], [t.network.sources.stored for t in tasks])
     numbers = [task.number for task in tasks]

@@ -28,7 +28,7 @@ from bnkeras.errors import ExportError
 if TYPE_CHECKING:
     import tensorflow as tf
 
-    from bnkeras.compact.graph.weights import ExternalWeights
+    from bnkeras.compact.graph.files import ExternalWeights
 
 
 def save_compact(

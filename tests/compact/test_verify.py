@@ -8,7 +8,7 @@ import pytest
 import bnkeras
 from bnkeras.compact import verify
 from bnkeras.compact.digests import file_digest
-from bnkeras.compact.graph import weights as graph
+from bnkeras.compact.graph import frozen as graph
 from bnkeras.compact.manifest import read_manifest
 from bnkeras.errors import ExportError
 

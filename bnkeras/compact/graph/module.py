@@ -5,14 +5,9 @@ from collections.abc import Callable, Sequence
 import keras
 import tensorflow as tf
 
-from bnkeras.compact.graph.weights import (
-    ExternalWeights,
-    FileWeights,
-    SeededWeights,
-    StoredWeights,
-    unpacked,
-    words_of,
-)
+from bnkeras.compact.graph.files import ExternalWeights, FileWeights
+from bnkeras.compact.graph.frozen import SeededWeights
+from bnkeras.compact.graph.stored import StoredWeights, unpacked, words_of
 from bnkeras.compact.interface import Interface
 from bnkeras.compact.preparing import Prepared
 from bnkeras.compact.provenance import SeededVariable, Sources
