@@ -47,7 +47,7 @@ def add(
     from bnkeras.compact.preparing import options_of
     from bnkeras.compact.reader import load_compact
     from bnkeras.compact.replacing import is_empty, restore
-    from bnkeras.compact.tasks import add_task, check_addable
+    from bnkeras.compact.tasks import add_task, check_addable, check_same_seed
     from bnkeras.compact.writer import save_compact
 
     exports = dict(_split(text) for text in tasks)
@@ -64,7 +64,10 @@ def add(
     before = _size(path)
     if path.exists() and not is_empty(path):
         # Of all, so that none is added where another one cannot be.
-        check_addable(path, read_whole_manifest(path), list(exports), replace)
+        there = read_whole_manifest(path)
+        check_addable(path, there, list(exports), replace)
+        for name, manifest in manifests.items():
+            check_same_seed(path, there, name, manifest.seed)
         for name, model in models.items():
             there = read_whole_manifest(path)
             fronts = {

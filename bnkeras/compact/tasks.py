@@ -163,8 +163,7 @@ def add_task(
     check_files(path, manifest)
     description = Description(front, class_names, preprocessing, training)
     network = prepare(model, description, **_options(manifest))
-    if network.seed != manifest.seed:
-        raise _other_seed(f"{path} is of the seed {manifest.seed}", name, network.seed)
+    check_same_seed(path, manifest, name, network.seed)
     records = list(manifest.networks)
     number = _number(network, records)
     kept = [task for task in manifest.tasks if task.name != name]
@@ -239,6 +238,12 @@ def check_addable(
             f"{path} has a task {taken[0]!r} already. Choose another name, or replace it with "
             f"replace=True, --replace."
         )
+
+
+def check_same_seed(path: Path, manifest: TaskManifest, name: str, seed: int | None) -> None:
+    """Raise ExportError unless a network of this seed can be a task of an export."""
+    if seed != manifest.seed:
+        raise _other_seed(f"{path} is of the seed {manifest.seed}", name, seed)
 
 
 def _by_task(

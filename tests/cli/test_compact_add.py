@@ -110,6 +110,8 @@ def test_what_cannot_be_joined(run, exports, tmp_path):
     assert (code, "has a task 'one' already" in err) == (1, True)
     before = (tmp_path / "many" / MANIFEST).read_bytes()
     assert run("add", tmp_path / "many", f"new={exports['two']}", f"one={exports['two']}")[0] == 1
+    code, _, err = run("add", tmp_path / "many", f"new={exports['two']}", f"other={path}")
+    assert (code, "is of the seed 3, the task 'other' of 4" in err) == (1, True)
     assert (tmp_path / "many" / MANIFEST).read_bytes() == before
     assert run("add", tmp_path / "many", f"one={exports['two']}", "--replace")[0] == 0
     assert "50.00%" in run("inspect", tmp_path / "many")[1]
