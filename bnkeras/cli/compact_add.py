@@ -8,7 +8,7 @@ import typer
 
 from bnkeras.cli.console import print_json, print_pair
 from bnkeras.cli.fronts import remade_front
-from bnkeras.cli.options import Json
+from bnkeras.cli.options import External, Json
 from bnkeras.errors import InputError
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ def add(
     tasks: Annotated[
         list[str], typer.Argument(metavar="NAME=EXPORT...", help="A task, and the export of it.")
     ],
+    external: External = None,
     replace: Annotated[
         bool, typer.Option("--replace", help="Replace tasks of the same name.")
     ] = False,
@@ -43,6 +44,9 @@ def add(
     from bnkeras.cli.quiet import start_tensorflow
 
     start_tensorflow()
+    from bnkeras.compact.backend import check_backend
+
+    check_backend()
     from bnkeras.compact.manifest import read_manifest, read_whole_manifest
     from bnkeras.compact.preparing import options_of
     from bnkeras.compact.reader import load_compact
@@ -54,7 +58,7 @@ def add(
     if len(exports) < len(tasks):
         raise InputError(f"Each task has a name of its own; received {', '.join(tasks)}.")
     manifests = {name: read_manifest(export) for name, export in exports.items()}
-    models = {name: load_compact(export) for name, export in exports.items()}
+    models = {name: load_compact(export, external or ()) for name, export in exports.items()}
     remade = _Fronts()
     said = {
         name: _description(manifest, remade(manifest, exports[name]))
@@ -134,9 +138,9 @@ class _Fronts:
             self._made[said] = remade_front(manifest, export)
         if self._made[said] is None:
             raise InputError(
-                f"{export} takes raw data by a front of its own, which is in its graph alone. Join "
-                f"it to others in Python, by save_compact(..., front=...) or "
-                f"add_task(..., fronts=...)."
+                f"{export} takes raw data by a front that is in its graph alone, and of which its "
+                f"preprocessing record says nothing that bnkeras knows. Join it to others in "
+                f"Python, by save_compact(..., front=...) or add_task(..., fronts=...)."
             )
         return self._made[said]
 

@@ -61,6 +61,9 @@ def slim(
     if target.exists() and not force:
         raise InputError(f"{target} exists. Choose another --out, or replace it with --force.")
     start_tensorflow()
+    from bnkeras.compact.backend import check_backend
+
+    check_backend()
     from bnkeras.compact.manifest import read_manifest
     from bnkeras.compact.preparing import options_of
     from bnkeras.compact.probe import largest_change
@@ -144,8 +147,9 @@ def _front(manifest: "Manifest", path: Path) -> "tf.Module | None":
     front = remade_front(manifest, path)
     if front is None and manifest.front is not None:
         raise InputError(
-            "The export takes raw data through a front that bnkeras did not make. With --no-front "
-            "the slim export takes the network's inputs."
+            "The export takes raw data by a front that is in its graph alone, and of which its "
+            "preprocessing record says nothing that bnkeras knows. With --no-front the slim export "
+            "takes the network's inputs."
         )
     return front
 

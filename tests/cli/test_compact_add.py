@@ -134,7 +134,7 @@ def test_another_front_is_not_guessed(run, exports, tmp_path):
     )
     code, _, err = run("add", tmp_path / "many", f"mine={path}")
     assert code == 2
-    assert "takes raw data by a front of its own, which is in its graph alone" in err
+    assert "takes raw data by a front that is in its graph alone, and of which its" in err
 
 
 def test_external_and_rounded_weights_stay_so(run, tmp_path):

@@ -112,7 +112,7 @@ def test_refusals(run, made, tmp_path):
 def test_a_front_is_made_again_or_left_out(run, made, tmp_path):
     code, _, err = run("slim", made / "front", "--out", tmp_path / "slim")
     assert code == 2
-    assert "through a front that bnkeras did not make. With --no-front the slim export" in err
+    assert "says nothing that bnkeras knows. With --no-front the slim export" in err
     code, _, err = run("slim", made / "front", "--out", tmp_path / "slim", "--no-front")
     assert code == 0, err
     manifest = json.loads((tmp_path / "slim/assets.extra/bnkeras.json").read_text())["manifest"]
