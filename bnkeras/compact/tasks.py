@@ -146,7 +146,7 @@ def add_task(
         The path of the export.
 
     Raises:
-        InputError: there is no export at `path`.
+        InputError: there is no export at `path`, or no task can be called `name`.
         ExportError: it is not one of several tasks, has a task of this name, or is damaged;
             the seed or the external values are others; or a front is missing. The export
             is as it was.

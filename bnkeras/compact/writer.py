@@ -92,6 +92,7 @@ def save_compact(
         The path of the export.
 
     Raises:
+        InputError: no task can be called so.
         ExportError: Keras runs on another backend than TensorFlow; the model is not built,
             or has variables or inputs that an export cannot hold; a pattern of `external`
             matches nothing, or a variable that trains; the front does not fit; tasks are of

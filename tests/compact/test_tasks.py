@@ -212,7 +212,7 @@ def test_two_who_add_at_a_time_lose_nothing(many, small, tmp_path, monkeypatch):
     "name", ["", "1", "a b", "é", "serving_default", "my_network", "../x", "a" * 65, None]
 )
 def test_a_name_that_no_signature_has(many, models, name):
-    with pytest.raises(ExportError, match="A task is called by a letter, then up to 63"):
+    with pytest.raises(InputError, match="A task is called by a letter, then up to 63"):
         bnkeras.add_task(many, name, models["digits"])
 
 
@@ -383,9 +383,9 @@ def test_external_weights_stay_frozen_after_a_selection_by_hand(tmp_path):
 
 
 def test_names_that_some_file_systems_do_not_tell_apart(many, models, tmp_path):
-    with pytest.raises(ExportError, match=r"differ in more than capitals, .*; received Digits, d"):
+    with pytest.raises(InputError, match=r"differ in more than capitals, .*; received Digits, d"):
         bnkeras.add_task(many, "Digits", models["digits"])
-    with pytest.raises(ExportError, match="differ in more than capitals"):
+    with pytest.raises(InputError, match="differ in more than capitals"):
         bnkeras.save_compact({"a": models["digits"], "A": models["letters"]}, tmp_path / "new")
 
 

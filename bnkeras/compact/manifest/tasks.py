@@ -30,7 +30,7 @@ from bnkeras.compact.manifest.records import (
     check_rows,
     check_seed,
 )
-from bnkeras.errors import ExportError, InputError, did_you_mean
+from bnkeras.errors import InputError, did_you_mean
 
 # A signature is called so. Behind a front, NAME_network is one, too.
 _TASK_NAME = re.compile(r"(?!serving_default$)(?!.*network$)[A-Za-z][A-Za-z0-9_]{0,63}")
@@ -43,15 +43,15 @@ _DIGEST_BYTES = 3
 
 
 def check_task_names(names: Sequence[str]) -> None:
-    """Raise ExportError unless the tasks of one export can be called so."""
+    """Raise InputError unless the tasks of one export can be called so."""
     for name in names:
         if not _is_task_name(name):
-            raise ExportError(
+            raise InputError(
                 f"A task is called by a letter, then up to 63 letters, digits and underscores, and "
                 f"neither serving_default nor by what ends in network; received {name!r}."
             )
     if not _are_apart(names):
-        raise ExportError(
+        raise InputError(
             f"Tasks are called by names that differ in more than capitals, for files are called "
             f"so; received {', '.join(names)}."
         )
