@@ -3,7 +3,7 @@
 import glob
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,10 +60,6 @@ class Prepared:
     probe: ProbeRecord | None
     slim: SlimRecord | None
     description: Description
-
-    def with_description(self, description: Description) -> "Prepared":
-        """Return the same network under another description."""
-        return replace(self, description=description)
 
 
 def prepare(

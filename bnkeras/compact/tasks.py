@@ -1,5 +1,6 @@
 """Writing exports of several tasks over one seed."""
 
+import dataclasses
 import os
 import shutil
 from collections.abc import Mapping, Sequence
@@ -177,7 +178,7 @@ def add_task(
                 if record.network not in traced:
                     traced[record.network] = _loaded(path, manifest, record)
                 said = Description(fronts.get(record.name), record.class_names)
-                known = traced[record.network].with_description(said)
+                known = dataclasses.replace(traced[record.network], description=said)
                 file = path / record.file
                 tasks.append(_Task(record.name, record.network, known, file, record))
             # A task that is replaced keeps its place: the first one is `serving_default`.
