@@ -49,8 +49,16 @@ class RunDirectoryError(InputError):
     """A run directory cannot be used for this run."""
 
 
+class ClusterError(InputError):
+    """The workers that are to train together are not described as they should be."""
+
+
 class RunError(BnkerasError):
     """A training run cannot go on."""
+
+
+class WorkerLostError(RunError):
+    """Another worker of the same training has stopped, failed or gone silent."""
 
 
 class ExportError(BnkerasError):

@@ -13,6 +13,7 @@ from bnkeras.pipelines.imagenet_names import readable_classes
 from bnkeras.pipelines.prepared import Damaged, Prepared, find, list_prepared
 from bnkeras.pipelines.preparing import prepare
 from bnkeras.pipelines.registry import DATASETS, FAMILIES, DatasetSpec, get_spec
+from bnkeras.pipelines.share import Share
 from bnkeras.pipelines.vocabulary import Vocabulary, build_vocabulary
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ __all__ = [
     "GloveResult",
     "ImageFront",
     "Prepared",
+    "Share",
     "Split",
     "TextFront",
     "TextSplit",

@@ -32,7 +32,7 @@ def translate_and_flip(
 
     Args:
         images: uint8 [batch, height, width, channels].
-        words: uint32 [3 · batch]: all dy, then all dx, then the flips (the lowest
+        words: uint32 [3, batch]: all dy, then all dx, then the flips (the lowest
             bit). What one setting does with its words does not depend on the other.
         translate: largest shift in pixels, 0 for none.
         flip: whether to mirror.
@@ -46,7 +46,7 @@ def translate_and_flip(
     if not translate and not flip:
         return images
     batch, height, width = tf.shape(images)[0], images.shape[1], images.shape[2]
-    words = tf.reshape(words, [WORDS_PER_IMAGE, batch, 1])
+    words = words[:, :, tf.newaxis]
     rows, columns = tf.range(height)[tf.newaxis], tf.range(width)[tf.newaxis]
     if flip:
         mirrored = tf.bitwise.bitwise_and(words[2], tf.constant(1, tf.uint32)) == 1

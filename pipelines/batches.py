@@ -9,6 +9,7 @@ from bnkeras.errors import DataError
 from bnkeras.pipelines.augment import WORDS_PER_IMAGE, translate_and_flip
 from bnkeras.pipelines.reading import Split
 from bnkeras.pipelines.registry import DatasetSpec
+from bnkeras.pipelines.share import WHOLE, Share
 from bnkeras.seeding import graph
 
 # What the images are normalised with: a dataset, or (mean, std) per channel in [0, 1].
@@ -32,6 +33,7 @@ def training_batches(
     seed: int,
     epochs: int,
     first_step: int = 0,
+    share: Share = WHOLE,
     translate: int = 4,
     flip: bool = True,
     scale: str = "channel",
@@ -52,13 +54,14 @@ def training_batches(
         seed: root seed of the data order, 0 ≤ seed < 2^64.
         epochs: how many epochs the whole run has, those already done included.
         first_step: global step to begin with; `epochs · steps_per_epoch` gives none.
+        share: the rows of each batch that are made, all by default.
         translate: largest random shift in pixels, filled with black.
         flip: whether half of the images are mirrored.
         scale: `"channel"` for (x / 255 - mean) / std, `"unit"` for x / 255.
 
     Returns:
         A dataset of (x float32 [batch_size, height, width, channels], y int32
-        [batch_size]).
+        [batch_size]), of a share its rows alone.
 
     Raises:
         DataError: an argument is out of range.
@@ -75,11 +78,14 @@ def training_batches(
         )
     images, labels = _in_memory(split)
     prepare = scaling(normalisation, scale, split.images.shape[-1])
+    rows = share.rows(batch_size)
 
     @_as_written
     def batch(step: tf.Tensor, indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        indices = indices[rows]
         x = tf.gather(images, indices)
         words = graph.words(seed, AUGMENT_PATH, WORDS_PER_IMAGE * batch_size, index=step)
+        words = tf.reshape(words, [WORDS_PER_IMAGE, batch_size])[:, rows]
         return prepare(translate_and_flip(x, words, translate, flip)), tf.gather(labels, indices)
 
     return steps.map(batch, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(
@@ -88,7 +94,12 @@ def training_batches(
 
 
 def evaluation_batches(
-    split: Split, normalisation: Normalisation, *, batch_size: int, scale: str = "channel"
+    split: Split,
+    normalisation: Normalisation,
+    *,
+    batch_size: int,
+    share: Share = WHOLE,
+    scale: str = "channel",
 ) -> tf.data.Dataset:
     """Return a split once, in its order, in batches of one size.
 
@@ -96,6 +107,7 @@ def evaluation_batches(
         split: the images.
         normalisation: a dataset's specification, or its (mean, std).
         batch_size: images in a batch.
+        share: the rows of each batch that are made, all by default.
         scale: see `training_batches`.
 
     Returns:
@@ -113,10 +125,11 @@ def evaluation_batches(
     size = len(split)
     images, labels = _in_memory(split)
     prepare = scaling(normalisation, scale, split.images.shape[-1])
+    rows = share.rows(batch_size)
 
     @_as_written
     def batch(start: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        places = start + tf.range(batch_size, dtype=tf.int64)
+        places = start + tf.range(rows.start, rows.stop, dtype=tf.int64)
         indices = tf.minimum(places, size - 1)
         weight = tf.cast(places < size, tf.float32)
         return prepare(tf.gather(images, indices)), tf.gather(labels, indices), weight

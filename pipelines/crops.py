@@ -15,6 +15,7 @@ from bnkeras.pipelines.batches import (
     training_steps,
 )
 from bnkeras.pipelines.encoded import EncodedSplit, decode_whole, decode_window, size_of
+from bnkeras.pipelines.share import WHOLE, Share
 from bnkeras.seeding import graph
 
 _TRIES = 10
@@ -34,6 +35,7 @@ def crop_training_batches(
     seed: int,
     epochs: int,
     first_step: int = 0,
+    share: Share = WHOLE,
     image_size: int = 224,
     crop_scale: tuple[float, float] = (0.1, 1.0),
     crop_aspect: tuple[float, float] = (0.8, 1.25),
@@ -56,6 +58,7 @@ def crop_training_batches(
         seed: root seed of the data order, 0 ≤ seed < 2^64.
         epochs: how many epochs the whole run has, those already done included.
         first_step: global step to begin with; `epochs · steps_per_epoch` gives none.
+        share: the rows of each batch that are made, all by default.
         image_size: height and width in pixels of what the network sees.
         crop_scale: least and largest area of a crop, as shares of the image.
         crop_aspect: least and largest width of a crop over its height.
@@ -64,7 +67,8 @@ def crop_training_batches(
 
     Returns:
         A dataset of (x float32 [batch_size, image_size, image_size, 3], y int32
-        [batch_size]). Damaged records: see `EncodedSplit.naming_corrupt_records`.
+        [batch_size]), of a share its rows alone. Damaged records: see
+        `EncodedSplit.naming_corrupt_records`.
 
     Raises:
         DataError: an argument is out of range.
@@ -80,15 +84,16 @@ def crop_training_batches(
     _check_range("crop_scale", crop_scale, 1.0)
     _check_range("crop_aspect", crop_aspect, math.inf)
     finish = scaling(normalisation, scale, 3)
+    rows = share.rows(batch_size)
 
     @_as_written
     def order(step: tf.Tensor, indices: tf.Tensor) -> tf.Tensor:
-        return indices
+        return indices[rows]
 
     @_as_written
     def draw(step: tf.Tensor, indices: tf.Tensor) -> tf.Tensor:
         words = graph.words(seed, AUGMENT_PATH, WORDS_PER_IMAGE * batch_size, index=step)
-        return tf.reshape(words, [batch_size, WORDS_PER_IMAGE])
+        return tf.reshape(words, [batch_size, WORDS_PER_IMAGE])[rows]
 
     @_as_written
     def crop(example: dict[str, tf.Tensor], words: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -105,7 +110,7 @@ def crop_training_batches(
     return (
         tf.data.Dataset.zip(examples, steps.map(draw).unbatch())
         .map(crop, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-        .batch(batch_size, drop_remainder=True)
+        .batch(rows.stop - rows.start, drop_remainder=True)
         .prefetch(tf.data.AUTOTUNE)
     )
 
@@ -115,6 +120,7 @@ def crop_evaluation_batches(
     normalisation: Normalisation,
     *,
     batch_size: int,
+    share: Share = WHOLE,
     image_size: int = 224,
     scale: str = "channel",
 ) -> tf.data.Dataset:
@@ -126,6 +132,7 @@ def crop_evaluation_batches(
         split: the images.
         normalisation: a dataset's specification, or its (mean, std).
         batch_size: images in a batch.
+        share: the rows of each batch that are made, all by default.
         image_size: height and width in pixels of what the network sees.
         scale: see `crop_training_batches`.
 
@@ -144,6 +151,7 @@ def crop_evaluation_batches(
     check_size(image_size)
     size = len(split)
     finish = scaling(normalisation, scale, 3)
+    rows = share.rows(batch_size)
 
     @_as_written
     def crop(
@@ -156,13 +164,13 @@ def crop_evaluation_batches(
             weight,
         )
 
-    places = np.arange(-(-size // batch_size) * batch_size)
+    places = np.arange(-(-size // batch_size) * batch_size).reshape(-1, batch_size)[:, rows].ravel()
     indices = tf.data.Dataset.from_tensor_slices(np.minimum(places, size - 1))
     weights = tf.data.Dataset.from_tensor_slices((places < size).astype(np.float32))
     return (
         tf.data.Dataset.zip(split.examples(indices), weights)
         .map(crop, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-        .batch(batch_size, drop_remainder=True)
+        .batch(rows.stop - rows.start, drop_remainder=True)
         .prefetch(tf.data.AUTOTUNE)
     )
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from bnkeras.pipelines.batches import check_batch_size, training_steps
+from bnkeras.pipelines.share import WHOLE, Share
 from bnkeras.pipelines.text_front import TextFront
 from bnkeras.pipelines.text_reading import TextSplit
 from bnkeras.pipelines.tokenizers import in_chunks
@@ -29,6 +30,7 @@ def text_training_batches(
     seed: int,
     epochs: int,
     first_step: int = 0,
+    share: Share = WHOLE,
 ) -> tf.data.Dataset:
     """Return the training batches of all epochs from global step `first_step` on.
 
@@ -54,9 +56,11 @@ def text_training_batches(
         seed: root seed of the data order, 0 ≤ seed < 2^64.
         epochs: how many epochs the whole run has, those already done included.
         first_step: global step to begin with; `epochs · steps_per_epoch` gives none.
+        share: the rows of each batch that are made, all by default.
 
     Returns:
-        A dataset of (ids int32 [batch_size, longest], y int32 [batch_size]).
+        A dataset of (ids int32 [batch_size, longest], y int32 [batch_size]), of a share its
+        rows alone, padded to the longest text of the whole batch.
 
     Raises:
         DataError: an argument is out of range.
@@ -64,7 +68,7 @@ def text_training_batches(
     >>> batches = text_training_batches(split, front, batch_size=32, seed=0,
     ...                                 epochs=100, first_step=390)     # doctest: +SKIP
     """
-    lengths, batch = _tokenised(split, front, batch_size)
+    lengths, batch = _tokenised(split, front, share.rows(batch_size))
 
     @_as_written
     def arrange(indices: tf.Tensor, epoch: tf.Tensor) -> tf.Tensor:
@@ -90,7 +94,7 @@ def text_training_batches(
 
 
 def text_evaluation_batches(
-    split: TextSplit, front: TextFront, *, batch_size: int
+    split: TextSplit, front: TextFront, *, batch_size: int, share: Share = WHOLE
 ) -> tf.data.Dataset:
     """Return a split once, from the shortest text to the longest, in batches of one size.
 
@@ -98,6 +102,7 @@ def text_evaluation_batches(
         split: the texts.
         front: what turns texts into ids.
         batch_size: texts in a batch.
+        share: the rows of each batch that are made, all by default.
 
     Returns:
         A dataset of ⌈n / batch_size⌉ elements (ids int32 [batch_size, longest], y int32
@@ -110,13 +115,14 @@ def text_evaluation_batches(
     """
     check_batch_size(batch_size)
     size = len(split)
-    lengths, batch = _tokenised(split, front, batch_size)
+    rows = share.rows(batch_size)
+    lengths, batch = _tokenised(split, front, rows)
     order = tf.argsort(lengths, stable=True)
 
     @_as_written
     def weighted_batch(start: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         places = start + tf.range(batch_size, dtype=tf.int64)
-        weight = tf.cast(places < size, tf.float32)
+        weight = tf.cast(places < size, tf.float32)[rows]
         return *batch(tf.gather(order, tf.minimum(places, size - 1))), weight
 
     return (
@@ -127,9 +133,9 @@ def text_evaluation_batches(
 
 
 def _tokenised(
-    split: TextSplit, front: TextFront, batch_size: int
+    split: TextSplit, front: TextFront, rows: slice
 ) -> tuple[tf.Tensor, Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]]:
-    """Return the number of words of each text, and what gathers texts into a batch."""
+    """Return the number of words of each text, and what gathers `rows` of a batch."""
     chunks = list(in_chunks(front.ids, split.texts))
     # As tensors of the host, the function refers to them. Arrays would be written into
     # its graph as constants.
@@ -141,11 +147,12 @@ def _tokenised(
 
     @_as_written
     def batch(indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        columns = tf.range(tf.reduce_max(tf.gather(lengths, indices)))
+        indices = indices[rows]
         ends = tf.gather(lengths, indices)[:, tf.newaxis]
-        columns = tf.range(tf.reduce_max(ends))
         places = tf.gather(starts, indices)[:, tf.newaxis] + columns
         word = columns < ends
         ids = tf.where(word, tf.gather(flat, tf.where(word, places, 0)), PADDING)
-        return tf.ensure_shape(ids, [batch_size, None]), tf.gather(labels, indices)
+        return tf.ensure_shape(ids, [rows.stop - rows.start, None]), tf.gather(labels, indices)
 
     return lengths, batch

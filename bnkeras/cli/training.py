@@ -18,6 +18,7 @@ from rich.progress import (
 
 from bnkeras.cli.console import err, out
 from bnkeras.training import RunResult, run
+from bnkeras.training.strategy import cluster_for
 
 if TYPE_CHECKING:
     from bnkeras.recipe import Recipe
@@ -29,7 +30,16 @@ _SECONDS_BETWEEN_READINGS = 1.0
 def train(
     recipe: "Recipe", directory: Path, data_dir: Path | None, *, print_epochs: bool = True
 ) -> RunResult:
-    """Run `recipe` in `directory`, with a bar over all steps and a line per epoch."""
+    """Run `recipe` in `directory`, with a bar over all steps and a line per epoch.
+
+    Of many workers only the chief has these.
+    """
+    cluster = cluster_for(recipe.strategy)
+    if cluster is not None:
+        role = f"the chief, {cluster}" if cluster.is_chief else f"{cluster}; the chief reports"
+        err.print(f"This is {role}. Waiting for the others.", highlight=False, soft_wrap=True)
+        if not cluster.is_chief:
+            return run(recipe, directory, data_dir=data_dir)
     columns = [
         TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=20),
@@ -40,15 +50,18 @@ def train(
         TimeRemainingColumn(),
     ]
     with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as progress:
-        shown = _Shown(progress, recipe.name, directory, print_epochs)
+        shown = _Shown(progress, recipe.name, directory, print_epochs, alone=cluster is None)
         return run(recipe, directory, data_dir=data_dir, callbacks=[shown])
 
 
 class _Shown(keras.callbacks.Callback):
     """Moves the bar, and prints what an epoch came to."""
 
-    def __init__(self, progress: Progress, name: str, directory: Path, print_epochs: bool):
+    def __init__(
+        self, progress: Progress, name: str, directory: Path, print_epochs: bool, alone: bool
+    ):
         super().__init__()
+        self._alone = alone
         self._progress = progress
         self._directory = directory
         self._task = progress.add_task(name, total=None, state="starting")
@@ -76,12 +89,14 @@ class _Shown(keras.callbacks.Callback):
             self._progress.update(self._task, completed=done)
             return
         self._read_at = now
-        metrics = self.model.get_metrics_result()
-        state = (
-            f"epoch {self._epoch + 1}/{self.params['epochs']}  "
-            f"loss {float(metrics['cross_entropy']):.3f}  "
-            f"accuracy {float(metrics['accuracy']):.1%}"
-        )
+        state = f"epoch {self._epoch + 1}/{self.params['epochs']}"
+        # Of many workers, all would have to read the metrics together.
+        if self._alone:
+            metrics = self.model.get_metrics_result()
+            state += (
+                f"  loss {float(metrics['cross_entropy']):.3f}  "
+                f"accuracy {float(metrics['accuracy']):.1%}"
+            )
         self._progress.update(self._task, completed=done, state=state)
 
     def on_epoch_end(self, epoch, logs=None):

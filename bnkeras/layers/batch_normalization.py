@@ -2,6 +2,8 @@
 
 import keras
 
+from bnkeras.layers.synchronized import normalize_over_replicas, replicas
+
 
 @keras.saving.register_keras_serializable(package="bnkeras")
 class BatchNormalization(keras.layers.BatchNormalization):
@@ -54,11 +56,20 @@ class BatchNormalization(keras.layers.BatchNormalization):
         # The kernel takes images; normalization sees every other rank as 1×1 images.
         images = inputs if inputs.shape.rank == 4 else tf.reshape(inputs, [-1, 1, 1, channels])
         use_batch = bool(training and self.trainable)
+        scale = tf.ones([channels]) if self.gamma is None else self.gamma.value
+        offset = tf.zeros([channels]) if self.beta is None else self.beta.value
+        if use_batch and self.synchronized and replicas() > 1:
+            y, mean, variance = normalize_over_replicas(
+                images, scale, offset, self.moving_mean.value, self.epsilon
+            )
+            self._move(self.moving_mean, mean)
+            self._move(self.moving_variance, variance)
+            return y if inputs.shape.rank == 4 else tf.reshape(y, tf.shape(inputs))
         empty = tf.zeros([0])
         fused = tf.raw_ops.FusedBatchNormV3(
             x=images,
-            scale=tf.ones([channels]) if self.gamma is None else self.gamma.value,
-            offset=tf.zeros([channels]) if self.beta is None else self.beta.value,
+            scale=scale,
+            offset=offset,
             mean=empty if use_batch else self.moving_mean.value,
             variance=empty if use_batch else self.moving_variance.value,
             epsilon=self.epsilon,
@@ -73,7 +84,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
         return fused.y if inputs.shape.rank == 4 else tf.reshape(fused.y, tf.shape(inputs))
 
     def _fusable(self, inputs) -> bool:
-        if keras.backend.backend() != "tensorflow" or self.synchronized or self.renorm:
+        if keras.backend.backend() != "tensorflow" or self.renorm:
             return False
         rank = inputs.shape.rank
         return (

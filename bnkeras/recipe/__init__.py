@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from bnkeras.recipe._data import DEFAULT_IMAGE_SIZE, unused_settings
     from bnkeras.recipe._load import from_settings, load
     from bnkeras.recipe._recipe import Recipe
+    from bnkeras.recipe._schema import StrategySettings
     from bnkeras.recipe._types import GIVEN
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "GIVEN",
     "Entry",
     "Recipe",
+    "StrategySettings",
     "catalogue",
     "from_settings",
     "load",
@@ -43,6 +45,7 @@ _NEEDS_PYDANTIC = {
     "DEFAULT_IMAGE_SIZE": "_data",
     "GIVEN": "_types",
     "Recipe": "_recipe",
+    "StrategySettings": "_schema",
     "from_settings": "_load",
     "load": "_load",
     "unused_settings": "_data",

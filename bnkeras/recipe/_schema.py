@@ -60,8 +60,19 @@ class TrainSettings(Section):
 class StrategySettings(Section):
     """`[strategy]`: the devices."""
 
-    name: Literal["auto", "single", "mirrored"] = Field(
-        "auto", description='"auto", "single" device, or "mirrored" over all GPUs'
+    name: Literal["auto", "single", "mirrored", "multiworker"] = Field(
+        "auto",
+        description='"single" device, "mirrored" over all GPUs, "multiworker" after TF_CONFIG, '
+        'or "auto"',
+    )
+    sync_bn: t.Flag = Field(
+        False, description="whether batch statistics are of the whole batch, not each device's"
+    )
+    logical_cpus: t.Count = Field(
+        2, description='CPU devices that "mirrored" makes of one machine without GPUs'
+    )
+    timeout_seconds: t.Positive = Field(
+        600.0, description="how long a worker waits for one that is silent"
     )
 
 

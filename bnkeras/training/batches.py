@@ -9,15 +9,20 @@ import keras
 import tensorflow as tf
 
 from bnkeras.errors import RecipeError
+from bnkeras.pipelines.share import WHOLE, Share
 from bnkeras.recipe import Recipe
 from bnkeras.training.run_directory import RunDirectory
 
-# Examples in a batch of an evaluation: its result does not depend on it.
-EVALUATION_BATCH = 256
+# Examples in a batch of an evaluation, or a little more, so that it can be shared evenly.
+# The result does not depend on it.
+_EVALUATION_BATCH = 256
 
 
 class Batches(ABC):
     """What a run asks of its data.
+
+    Args:
+        replicas: devices that share a batch.
 
     Attributes:
         examples: how many examples `train`, `test` and, where there is one, `validation` have;
@@ -25,6 +30,7 @@ class Batches(ABC):
         steps: steps of an epoch.
         class_names: the names of the classes, or None where nobody gave them.
         source: name and origin of the dataset; a resumed run must find the same.
+        evaluation_batch: examples in a batch of an evaluation.
     """
 
     examples: dict[str, int | None]
@@ -32,22 +38,28 @@ class Batches(ABC):
     class_names: tuple[str, ...] | None
     source: dict[str, Any]
 
+    def __init__(self, replicas: int = 1):
+        self.evaluation_batch = _EVALUATION_BATCH + -_EVALUATION_BATCH % replicas
+
     @abstractmethod
-    def train(self, first_step: int) -> tf.data.Dataset:
+    def train(self, first_step: int, share: Share = WHOLE) -> tf.data.Dataset:
         """Return the training batches (x, y) of the whole run from `first_step` on."""
 
     @abstractmethod
-    def evaluation(self, split: str) -> tf.data.Dataset:
+    def evaluation(self, split: str, share: Share = WHOLE) -> tf.data.Dataset:
         """Return the batches (x, y, weight) of a split, once."""
 
-    def evaluations(self) -> dict[str, tf.data.Dataset]:
-        """Return the batches to evaluate after each epoch, by the prefix of their metrics.
+    @abstractmethod
+    def evaluation_steps(self, split: str) -> int:
+        """Return how many batches `evaluation` has."""
 
-        Where examples are held out, these alone: the test set is then for the end.
+    @property
+    def watched(self) -> tuple[str, str]:
+        """The split to evaluate after each epoch, and the prefix of its metrics.
+
+        Where examples are held out, it is these: the test set is then for the end.
         """
-        if "validation" in self.examples:
-            return {"val": self.evaluation("validation")}
-        return {"test": self.test}
+        return ("validation", "val") if "validation" in self.examples else ("test", "test")
 
     @cached_property
     def test(self) -> tf.data.Dataset:

@@ -9,6 +9,7 @@ import keras
 import tensorflow as tf
 
 from bnkeras.errors import DataError
+from bnkeras.pipelines.share import WHOLE, Share
 from bnkeras.recipe import Recipe
 from bnkeras.training.batches import Batches
 
@@ -50,13 +51,16 @@ class GivenBatches(Batches):
     Args:
         recipe: the recipe.
         data: the datasets.
+        replicas: devices that share a batch.
 
     Raises:
         DataError: they do not yield batches (x, y), their number is not known, or the front
             gives something else than x.
     """
 
-    def __init__(self, recipe: Recipe, data: Data):
+    def __init__(self, recipe: Recipe, data: Data, replicas: int = 1):
+        super().__init__(replicas)
+        self._replicas = replicas
         self._epochs = recipe.train.epochs
         self._datasets = {"train": data.train, "test": data.test}
         if data.validation is not None:
@@ -75,12 +79,13 @@ class GivenBatches(Batches):
         self.examples = {name: _count(name, one) for name, one in self._datasets.items()}
         self.steps = int(data.train.cardinality())
 
-    def train(self, first_step: int) -> tf.data.Dataset:
+    def train(self, first_step: int, share: Share = WHOLE) -> tf.data.Dataset:
         """Return the training batches of all epochs from `first_step` on."""
         epoch, step = divmod(first_step, self.steps)
         batches = self._datasets["train"]
         rest = batches.repeat(max(self._epochs - epoch - 1, 0))
-        return batches.skip(step).concatenate(rest).prefetch(tf.data.AUTOTUNE)
+        whole = batches.skip(step).concatenate(rest)
+        return _rows(whole, share).prefetch(tf.data.AUTOTUNE)
 
     @contextmanager
     def naming_corrupt_records(self) -> Iterator[None]:
@@ -95,14 +100,26 @@ class GivenBatches(Batches):
                 f"the labels, or set model.classes."
             ) from error
 
-    def evaluation(self, split: str) -> tf.data.Dataset:
-        """Return the batches of a split, every example with the weight 1."""
+    def evaluation(self, split: str, share: Share = WHOLE) -> tf.data.Dataset:
+        """Return the batches of a split, every example with the weight 1.
 
-        def weighted(x: Any, y: tf.Tensor) -> tuple[Any, tf.Tensor, tf.Tensor]:
-            return x, y, tf.ones([tf.shape(y)[0]])
+        Batches that cannot be shared evenly are filled up with their first example, with
+        weight 0.
+        """
+
+        def weighted(x: tf.Tensor, y: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+            size = tf.shape(y)[0]
+            places = tf.range(size + -size % self._replicas)
+            taken = tf.where(places < size, places, 0)
+            weight = tf.cast(places < size, tf.float32)
+            return tf.gather(x, taken), tf.gather(y, taken), weight
 
         weigh = tf.autograph.experimental.do_not_convert(weighted)
-        return self._datasets[split].map(weigh).prefetch(tf.data.AUTOTUNE)
+        return _rows(self._datasets[split].map(weigh), share).prefetch(tf.data.AUTOTUNE)
+
+    def evaluation_steps(self, split: str) -> int:
+        """Return how many batches `evaluation` has."""
+        return int(self._datasets[split].cardinality())
 
     def export_arguments(self, model: keras.Model) -> dict[str, Any]:
         """Return class names and front, as they were given."""
@@ -155,6 +172,19 @@ def _checked_front(front: Any, x: tf.TensorSpec) -> tf.Module | None:
             f"example; received a front that gives {shown}."
         )
     return front
+
+
+def _rows(batches: tf.data.Dataset, share: Share) -> tf.data.Dataset:
+    """Return the rows of each batch that belong to `share`."""
+    if share == WHOLE:
+        return batches
+
+    @tf.autograph.experimental.do_not_convert
+    def rows(*batch: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        size = tf.shape(batch[0])[0] // share.count
+        return tuple(x[share.index * size : (share.index + 1) * size] for x in batch)
+
+    return batches.map(rows)
 
 
 def _count(name: str, dataset: tf.data.Dataset) -> int | None:

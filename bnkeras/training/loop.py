@@ -1,9 +1,14 @@
 """One training loop for every distribution strategy."""
 
+from collections.abc import Callable
+from functools import cached_property
+
 import keras
 import tensorflow as tf
 
 from bnkeras.models.variables import is_batch_norm
+from bnkeras.pipelines import Share
+from bnkeras.training.replica_values import ReplicaValues
 
 # AutoGraph would read this file again when a function is first called, for the evaluation
 # after the first epoch: a file that was changed since then is other code. There is nothing
@@ -26,16 +31,27 @@ class Loop:
     def __init__(self, model: keras.Model, strategy: tf.distribute.Strategy):
         self.model = model
         self.strategy = strategy
-        self._statistics = [
-            variable
-            for layer in model._flatten_layers()
-            if is_batch_norm(layer) and not layer.synchronized
-            for variable in (layer.moving_mean, layer.moving_variance)
-        ]
 
-    def distribute(self, dataset: tf.data.Dataset):
-        """Return `dataset` with each global batch divided among the replicas."""
-        return self.strategy.experimental_distribute_dataset(dataset)
+    def distribute(self, make: Callable[[Share], tf.data.Dataset]):
+        """Return batches, each divided among the replicas.
+
+        Args:
+            make: makes the dataset of a worker's rows of each batch. What it yields is
+                divided among the worker's replicas. The number of steps is for the caller
+                to count: with many workers there is no end, and batches begin anew.
+        """
+
+        def of_worker(context: tf.distribute.InputContext) -> tf.data.Dataset:
+            workers = context.num_input_pipelines
+            batches = make(Share(context.input_pipeline_id, workers))
+            local = context.num_replicas_in_sync // workers
+            if local > 1:
+                batches = _divided(batches, local)
+            # Of a dataset with an end, the workers would ask each other at every step
+            # whether they all still have a batch.
+            return batches.repeat() if workers > 1 else batches
+
+        return self.strategy.distribute_datasets_from_function(of_worker)
 
     @_traced
     def train_step(self, batch) -> None:
@@ -50,11 +66,17 @@ class Loop:
         )
         self.model.reset_metrics()
 
-    def evaluate(self, dataset) -> dict[str, float]:
-        """Return the metrics over `dataset` of (x, y, weight) batches."""
+    @cached_property
+    def own_values(self) -> ReplicaValues:
+        """What differs between replicas: moving statistics and metrics."""
+        return ReplicaValues(self.strategy, [*self._statistics, *self.model.metrics_variables])
+
+    def evaluate(self, batches, steps: int) -> dict[str, float]:
+        """Return the metrics over `steps` batches (x, y, weight) of `distribute`."""
         self.model.reset_metrics()
-        for batch in dataset:
-            self._test_step(batch)
+        batches = iter(batches)
+        for _ in range(steps):
+            self._test_step(next(batches))
         return self.metrics()
 
     def metrics(self) -> dict[str, float]:
@@ -65,19 +87,26 @@ class Loop:
         names = ("loss", "accuracy", "top5_accuracy")
         return {name: plain_float(metrics[name]) for name in names if name in metrics}
 
-    @_traced
     def average_statistics(self) -> None:
         """Give all replicas the mean of their moving statistics.
 
         Each replica keeps moving statistics of its own share of the batches; without
         this an evaluation would differ between replicas and a save would take the first's.
         """
-        if self.strategy.num_replicas_in_sync == 1:
-            return
-        for variable in self._statistics:
-            values = self.strategy.run(lambda variable=variable: tf.identity(variable.value))
-            mean = self.strategy.reduce(tf.distribute.ReduceOp.MEAN, values, axis=None)
-            self.strategy.run(lambda mean, variable=variable: variable.assign(mean), args=(mean,))
+        self._averaged.average()
+
+    @cached_property
+    def _averaged(self) -> ReplicaValues:
+        return ReplicaValues(self.strategy, self._statistics)
+
+    @cached_property
+    def _statistics(self) -> list[keras.Variable]:
+        return [
+            variable
+            for layer in self.model._flatten_layers()
+            if is_batch_norm(layer)
+            for variable in (layer.moving_mean, layer.moving_variance)
+        ]
 
     @_traced
     def _test_step(self, batch) -> None:
@@ -93,3 +122,19 @@ class Loop:
 def plain_float(value: tf.Tensor) -> float:
     """Return a float32 with the seven digits that it has, not the seventeen of a float64."""
     return float(f"{float(value):.7g}")
+
+
+def _divided(batches: tf.data.Dataset, parts: int) -> tf.data.Dataset:
+    """Return the batches of `batches` in so many equal parts each, one after another."""
+
+    @tf.autograph.experimental.do_not_convert
+    def divide(*batch):
+        return tuple(
+            tf.ensure_shape(
+                tf.reshape(x, tf.concat([[parts, tf.shape(x)[0] // parts], tf.shape(x)[1:]], 0)),
+                [parts, x.shape[0] and x.shape[0] // parts, *x.shape[1:]],
+            )
+            for x in batch
+        )
+
+    return batches.map(divide).unbatch().prefetch(parts)

@@ -20,8 +20,9 @@ from bnkeras.pipelines import (
     steps_per_epoch,
     training_batches,
 )
+from bnkeras.pipelines.share import WHOLE, Share
 from bnkeras.recipe import DEFAULT_IMAGE_SIZE, Recipe, unused_settings
-from bnkeras.training.batches import EVALUATION_BATCH, Batches
+from bnkeras.training.batches import Batches
 
 
 class PreparedBatches(Batches):
@@ -30,12 +31,14 @@ class PreparedBatches(Batches):
     Args:
         recipe: the recipe.
         prepared: its dataset.
+        replicas: devices that share a batch.
 
     Raises:
         RecipeError: the network does not fit the dataset.
     """
 
-    def __init__(self, recipe: Recipe, prepared: Prepared):
+    def __init__(self, recipe: Recipe, prepared: Prepared, replicas: int = 1):
+        super().__init__(replicas)
         self._recipe = recipe
         self.prepared = prepared
         _check_fit(recipe, prepared)
@@ -57,6 +60,10 @@ class PreparedBatches(Batches):
     @abstractmethod
     def _load(self, part: str) -> Any:
         """Return a slice of a split, such as `train[:90%]`."""
+
+    def evaluation_steps(self, split: str) -> int:
+        """Return how many batches `evaluation` has."""
+        return -(-len(self._splits[split]) // self.evaluation_batch)
 
     @property
     def _training_arguments(self) -> dict[str, Any]:
@@ -94,25 +101,27 @@ class PixelBatches(ImageBatches):
     def _load(self, part: str):
         return load_split(self.prepared, part)
 
-    def train(self, first_step: int) -> tf.data.Dataset:
+    def train(self, first_step: int, share: Share = WHOLE) -> tf.data.Dataset:
         """Return the training batches from `first_step` on, shifted and mirrored."""
         data = self._recipe.data
         return training_batches(
             self._splits["train"],
             self.prepared.spec,
             first_step=first_step,
+            share=share,
             translate=data.translate,
             flip=data.flip,
             scale=data.scale,
             **self._training_arguments,
         )
 
-    def evaluation(self, split: str) -> tf.data.Dataset:
+    def evaluation(self, split: str, share: Share = WHOLE) -> tf.data.Dataset:
         """Return the images of a split as they are."""
         return evaluation_batches(
             self._splits[split],
             self.prepared.spec,
-            batch_size=EVALUATION_BATCH,
+            batch_size=self.evaluation_batch,
+            share=share,
             scale=self._recipe.data.scale,
         )
 
@@ -135,7 +144,7 @@ class PhotographBatches(ImageBatches):
     def _image_size(self) -> int:
         return self._recipe.data.image_size or DEFAULT_IMAGE_SIZE
 
-    def train(self, first_step: int) -> tf.data.Dataset:
+    def train(self, first_step: int, share: Share = WHOLE) -> tf.data.Dataset:
         """Return the training batches from `first_step` on: random crops, mirrored."""
         data = self._recipe.data
         crops = {"crop_scale": data.crop_scale, "crop_aspect": data.crop_aspect}
@@ -143,6 +152,7 @@ class PhotographBatches(ImageBatches):
             self._splits["train"],
             self.prepared.spec,
             first_step=first_step,
+            share=share,
             image_size=self._image_size,
             flip=data.flip,
             scale=data.scale,
@@ -150,12 +160,13 @@ class PhotographBatches(ImageBatches):
             **self._training_arguments,
         )
 
-    def evaluation(self, split: str) -> tf.data.Dataset:
+    def evaluation(self, split: str, share: Share = WHOLE) -> tf.data.Dataset:
         """Return the centre crops of a split."""
         return crop_evaluation_batches(
             self._splits[split],
             self.prepared.spec,
-            batch_size=EVALUATION_BATCH,
+            batch_size=self.evaluation_batch,
+            share=share,
             image_size=self._image_size,
             scale=self._recipe.data.scale,
         )

@@ -2,9 +2,12 @@
 
 import math
 import shutil
+import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -20,12 +23,17 @@ from bnkeras.models.variables import parameter_counts
 from bnkeras.recipe import Recipe
 from bnkeras.training.batches import Batches
 from bnkeras.training.checkpoints import Checkpoints
+from bnkeras.training.cluster import Cluster
 from bnkeras.training.environment import command_line, environment, versions
 from bnkeras.training.given import Data
 from bnkeras.training.loop import Loop, plain_float
 from bnkeras.training.run_directory import RunDirectory
 from bnkeras.training.setup import compiled_model, learning_rate, open_batches
-from bnkeras.training.strategy import make_strategy
+from bnkeras.training.strategy import cluster_for, make_strategy
+from bnkeras.training.workers import Workers, naming_lost_workers
+
+# With many workers, a question whether to save costs a message.
+_STEPS_BETWEEN_QUESTIONS = 50
 
 
 @dataclass(frozen=True)
@@ -62,6 +70,10 @@ def run(
     ends with the same bits as one that never stopped (same machine, same number of
     devices). A finished run is not repeated.
 
+    With many workers (`strategy.name`, and TF_CONFIG in the environment), all of them
+    make this call, and the first, the chief, writes the directory. The others need not
+    see it: the chief sends them what it reads. Callbacks run in every worker.
+
     Turns on deterministic operations for this process.
 
     Args:
@@ -77,23 +89,43 @@ def run(
         RunDirectoryError: `out` cannot be used.
         DataError: the dataset is not prepared; the message says how to.
         RunError: the loss is not finite any more, or a checkpoint cannot be read.
+        ClusterError: TF_CONFIG does not describe workers as it should.
+        WorkerLostError: another worker has stopped or gone silent.
 
     Example:
         >>> recipe = bnkeras.recipe.load("digits_resnet14_bnonly")
         >>> run(recipe, "runs/digits").figures["test_accuracy"]
     """
-    directory = RunDirectory(Path(out))
-    with directory.claim(recipe):
+    cluster = cluster_for(recipe.strategy)
+    result = partial(RunResult, Path(out), RunDirectory(Path(out)).export)
+    with _directory(Path(out), cluster) as directory, directory.claim(recipe):
         finished = directory.result()
         if finished is not None:
             _check_finished(directory)
-            return RunResult(directory.path, directory.export, finished, finished_before=True)
+            if cluster is None:
+                return result(finished, finished_before=True)
         tf.config.experimental.enable_op_determinism()
-        strategy = make_strategy(recipe.strategy.name)
-        batches = open_batches(recipe, directory, data_dir, data, strategy.num_replicas_in_sync)
-        with batches.naming_corrupt_records():
-            figures = _Run(recipe, directory, batches, strategy, callbacks).finish()
-    return RunResult(directory.path, directory.export, figures, finished_before=False)
+        with naming_lost_workers(cluster):
+            strategy = make_strategy(recipe.strategy, cluster)
+            workers = Workers(strategy, cluster)
+            finished = workers.from_chief(finished)
+            if finished is not None:
+                return result(finished, finished_before=True)
+            replicas = strategy.num_replicas_in_sync
+            batches = open_batches(recipe, directory, data_dir, data, replicas)
+            with batches.naming_corrupt_records():
+                figures = _Run(recipe, directory, batches, strategy, workers, callbacks).finish()
+    return result(figures, finished_before=False)
+
+
+@contextmanager
+def _directory(out: Path, cluster: Cluster | None) -> Iterator[RunDirectory]:
+    """Give the run directory; a worker that is not the chief writes where nobody looks."""
+    if cluster is None or cluster.is_chief:
+        yield RunDirectory(out)
+        return
+    with tempfile.TemporaryDirectory(prefix="bnkeras-worker-") as scratch:
+        yield RunDirectory(Path(scratch))
 
 
 def _check_finished(directory: RunDirectory) -> None:
@@ -118,38 +150,38 @@ class _Run:
         directory: RunDirectory,
         batches: Batches,
         strategy: tf.distribute.Strategy,
+        workers: Workers,
         callbacks: Sequence[keras.callbacks.Callback],
     ):
         self.recipe = recipe
         self.directory = directory
         self.batches = batches
+        self.workers = workers
         self.steps = batches.steps
         self.rows: list[dict[str, Any]] = []
         with strategy.scope():
             self.model = compiled_model(recipe, batches)
+        workers.check_agreement({"recipe": recipe.as_dict(), "data": batches.source})
         # Only now, when nothing in the recipe can be refused any more, is the directory its own.
         directory.begin(recipe, {"command": command_line(), **environment()})
         batches.begin(directory)
         self.loop = Loop(self.model, strategy)
         self.loop.build_metrics(recipe.model.classes)
-        self.checkpoints = Checkpoints(directory.checkpoints, self.model)
+        self.checkpoints = Checkpoints(directory.checkpoints, self.loop, workers)
         self.callbacks = keras.callbacks.CallbackList(
             [*self._tensorboard(), *callbacks],
             model=self.model,
             epochs=recipe.train.epochs,
             steps=self.steps,
         )
-        self.evaluations = {
-            prefix: self.loop.distribute(batches)
-            for prefix, batches in self.batches.evaluations().items()
-        }
+        self.evaluated = {split: self._evaluation(split) for split in ("test", batches.watched[0])}
 
     def finish(self) -> dict[str, Any]:
         """Train to the end, export, and return the final figures."""
         self.checkpoints.restore()
         step = self._step()
         # What was written of epochs after the checkpoint will be written again.
-        self.rows = self.directory.rows()[: step // self.steps]
+        self.rows = self.workers.from_chief(self.directory.rows()[: step // self.steps])
         if len(self.rows) < step // self.steps:
             raise RunError(
                 f"{self.directory.path} has a checkpoint of {step // self.steps} epochs and the "
@@ -160,8 +192,9 @@ class _Run:
             self._train(step)
         except KeyboardInterrupt:
             # A step is one call into TensorFlow, so the interruption came between two. At the
-            # end of an epoch the checkpoint would have to hold its evaluation as well.
-            if self._step() % self.steps:
+            # end of an epoch the checkpoint would have to hold its evaluation as well. With
+            # many workers, the others have not stopped here.
+            if self.workers.alone and self._step() % self.steps:
                 self.checkpoints.save(self._step())
             raise
         if not self.rows:
@@ -169,15 +202,18 @@ class _Run:
         epoch = self._kept_epoch()
         if self.recipe.train.keep == "best":
             self.checkpoints.restore_best(epoch)
-        result = self._export(epoch)
-        self.directory.write_result(result)
-        self.checkpoints.remove()
-        return result
+        result = self._result(epoch)
+        if self.workers.is_chief:
+            result |= self._export(result)
+            self.directory.write_result(result)
+            self.checkpoints.remove()
+        # The others end when the export is there.
+        return self.workers.from_chief(result)
 
     def _train(self, step: int) -> None:
         self.model.stop_training = False
         self.callbacks.on_train_begin()
-        batches = iter(self.loop.distribute(self.batches.train(step)))
+        batches = iter(self.loop.distribute(partial(self.batches.train, step)))
         saved_at = time.monotonic()
         while step < self.recipe.train.epochs * self.steps and not self.model.stop_training:
             epoch, first = divmod(step, self.steps)
@@ -188,9 +224,8 @@ class _Run:
                 self.loop.train_step(next(batches))
                 self.callbacks.on_train_batch_end(index)
                 step += 1
-                due = time.monotonic() - saved_at > 60 * self.recipe.train.checkpoint_minutes
                 # The end of an epoch has a checkpoint of its own, after its evaluation.
-                if due and index + 1 < self.steps:
+                if index + 1 < self.steps and self._checkpoint_is_due(step, saved_at):
                     self.checkpoints.save(step)
                     saved_at = time.monotonic()
             self._end_epoch(epoch, time.monotonic() - began)
@@ -200,15 +235,21 @@ class _Run:
             saved_at = time.monotonic()
         self.callbacks.on_train_end()
 
+    def _checkpoint_is_due(self, step: int, saved_at: float) -> bool:
+        """Whether to save now, which all workers do together: by the clock of the chief."""
+        due = time.monotonic() - saved_at > 60 * self.recipe.train.checkpoint_minutes
+        if self.workers.alone:
+            return due
+        return step % _STEPS_BETWEEN_QUESTIONS == 0 and self.workers.from_chief(due)
+
     def _end_epoch(self, epoch: int, seconds: float) -> None:
         """Evaluate, and write the row of the epoch."""
         trained = self.loop.metrics()
         self.loop.average_statistics()
         rate = learning_rate(self.recipe, self.steps)((epoch + 1) * self.steps - 1)
         row = {"epoch": epoch + 1, "learning_rate": plain_float(rate), **trained}
-        for prefix, batches in self.evaluations.items():
-            metrics = self.loop.evaluate(batches)
-            row |= {f"{prefix}_{name}": value for name, value in metrics.items()}
+        split, prefix = self.batches.watched
+        row |= {f"{prefix}_{name}": value for name, value in self._evaluate(split).items()}
         row["seconds"] = round(seconds, 3)
         for name, value in row.items():
             if not math.isfinite(value):
@@ -230,11 +271,10 @@ class _Run:
             return self.rows[-1]["epoch"]
         return min(self.rows, key=lambda row: row["val_loss"])["epoch"]
 
-    def _export(self, epoch: int) -> dict[str, Any]:
-        test = self.loop.evaluate(self.loop.distribute(self.batches.test))
-        figures = {
+    def _result(self, epoch: int) -> dict[str, Any]:
+        return {
             "recipe": self.recipe.name,
-            **{f"test_{name}": value for name, value in test.items()},
+            **{f"test_{name}": value for name, value in self._evaluate("test").items()},
             "epoch": epoch,
             "epochs": self.recipe.train.epochs,
             "seconds": round(sum(row["seconds"] for row in self.rows), 1),
@@ -243,19 +283,28 @@ class _Run:
             "parameters": parameter_counts(self.model),
             "versions": versions(),
         }
+
+    def _export(self, result: dict[str, Any]) -> dict[str, Any]:
+        """Write the export, and return its name and size."""
         save_compact(
             self.model,
             self.directory.export,
-            training={"recipe": self.recipe.as_dict(), "result": figures},
+            training={"recipe": self.recipe.as_dict(), "result": result},
             **self.batches.export_arguments(self.model),
         )
         size = sum(f.stat().st_size for f in self.directory.export.rglob("*") if f.is_file())
-        return {**figures, "export": self.directory.export.name, "export_bytes": size}
+        return {"export": self.directory.export.name, "export_bytes": size}
+
+    def _evaluation(self, split: str) -> Any:
+        return self.loop.distribute(partial(self.batches.evaluation, split))
+
+    def _evaluate(self, split: str) -> dict[str, float]:
+        return self.loop.evaluate(self.evaluated[split], self.batches.evaluation_steps(split))
 
     def _step(self) -> int:
         return int(self.model.optimizer.iterations.numpy())
 
     def _tensorboard(self) -> list[keras.callbacks.Callback]:
-        if find_spec("tensorboard") is None:
+        if find_spec("tensorboard") is None or not self.workers.is_chief:
             return []
         return [keras.callbacks.TensorBoard(self.directory.tensorboard, write_graph=False)]

@@ -6,6 +6,7 @@ import keras
 
 from bnkeras.errors import RecipeError
 from bnkeras.models.registry import build
+from bnkeras.models.variables import is_batch_norm
 from bnkeras.pipelines import find
 from bnkeras.recipe import GIVEN, Recipe
 from bnkeras.regimes import set_regime
@@ -48,17 +49,17 @@ def open_batches(
             f"{'without' if data is None else 'with'} data."
         )
     if data is not None:
-        return GivenBatches(recipe, data)
+        return GivenBatches(recipe, data, replicas)
     prepared = find(dataset, data_dir, recipe.data.fingerprint)
     # Imported here: each kind of data brings a pipeline of its own.
     if prepared.spec.kind == "texts":
         from bnkeras.training.text_batches import TextBatches
 
-        return TextBatches(recipe, prepared, directory)
+        return TextBatches(recipe, prepared, directory, replicas)
     from bnkeras.training.prepared_batches import PhotographBatches, PixelBatches
 
     kinds = {"pixels": PixelBatches, "jpegs": PhotographBatches}
-    return kinds[prepared.spec.kind](recipe, prepared)
+    return kinds[prepared.spec.kind](recipe, prepared, replicas)
 
 
 def compiled_model(recipe: Recipe, batches: Batches) -> keras.Model:
@@ -77,6 +78,9 @@ def compiled_model(recipe: Recipe, batches: Batches) -> keras.Model:
         dtype=recipe.train.precision,
         **(recipe.model.build_arguments() | batches.build_arguments),
     )
+    if recipe.strategy.sync_bn:
+        for layer in filter(is_batch_norm, model._flatten_layers()):
+            layer.synchronized = True
     model = set_regime(batches.initialise(model), recipe.model.regime)
     # Weighted, so that the padding of the last batch of an evaluation has no part in it.
     metrics = [

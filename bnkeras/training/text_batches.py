@@ -18,8 +18,8 @@ from bnkeras.pipelines import (
     text_training_batches,
 )
 from bnkeras.pipelines.glove import glove_dimension
+from bnkeras.pipelines.share import WHOLE, Share
 from bnkeras.recipe import Recipe
-from bnkeras.training.batches import EVALUATION_BATCH
 from bnkeras.training.prepared_batches import PreparedBatches
 from bnkeras.training.run_directory import RunDirectory
 
@@ -36,13 +36,16 @@ class TextBatches(PreparedBatches):
         recipe: the recipe.
         prepared: its dataset.
         directory: the run directory.
+        replicas: devices that share a batch.
 
     Raises:
         RecipeError: the GloVe file is missing, or has vectors of another length.
     """
 
-    def __init__(self, recipe: Recipe, prepared: Prepared, directory: RunDirectory):
-        super().__init__(recipe, prepared)
+    def __init__(
+        self, recipe: Recipe, prepared: Prepared, directory: RunDirectory, replicas: int = 1
+    ):
+        super().__init__(recipe, prepared, replicas)
         settings = recipe.model
         if directory.vocabulary.exists():
             self.vocabulary = Vocabulary.load(directory.vocabulary)
@@ -57,15 +60,21 @@ class TextBatches(PreparedBatches):
     def _load(self, part: str):
         return load_texts(self.prepared, part)
 
-    def train(self, first_step: int) -> tf.data.Dataset:
+    def train(self, first_step: int, share: Share = WHOLE) -> tf.data.Dataset:
         """Return the training batches from `first_step` on, of texts of similar lengths."""
         return text_training_batches(
-            self._splits["train"], self.front, first_step=first_step, **self._training_arguments
+            self._splits["train"],
+            self.front,
+            first_step=first_step,
+            share=share,
+            **self._training_arguments,
         )
 
-    def evaluation(self, split: str) -> tf.data.Dataset:
+    def evaluation(self, split: str, share: Share = WHOLE) -> tf.data.Dataset:
         """Return the texts of a split."""
-        return text_evaluation_batches(self._splits[split], self.front, batch_size=EVALUATION_BATCH)
+        return text_evaluation_batches(
+            self._splits[split], self.front, batch_size=self.evaluation_batch, share=share
+        )
 
     @property
     def build_arguments(self) -> dict[str, Any]:

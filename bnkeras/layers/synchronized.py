@@ -1,0 +1,103 @@
+"""Batch normalization with the statistics of all replicas, on TensorFlow's fused kernels."""
+
+
+def replicas() -> int:
+    """Return how many replicas train together; 1 outside of a replica of a strategy."""
+    import tensorflow as tf
+
+    context = tf.distribute.get_replica_context()
+    return 1 if context is None else context.num_replicas_in_sync
+
+
+def normalize_over_replicas(images, gamma, beta, center, epsilon: float):
+    """Normalize by the mean and biased variance of the batches of all replicas together.
+
+    With m_r and v_r the mean and biased variance of replica r, c a center that all
+    replicas share and E the mean over replicas, one all-reduce of two values per channel
+    gives
+
+        mean = c + E[m_r − c]
+        variance = E[v_r + (m_r − c)²] − E[m_r − c]²
+
+    Only the distance of the mean from c is subject to the cancellation of E[x²] − E[x]²,
+    so c is the moving mean. The gradient takes one more all-reduce, of the sums of
+    ∂loss/∂y and of ∂loss/∂y · x̂, with x̂ the normalized input:
+
+        ∂loss/∂x = γ / √(variance + ε) · (∂loss/∂y − E[∂loss/∂y] − x̂ · E[∂loss/∂y · x̂])
+
+    Those of γ and β are of the replica's own examples: the optimizer sums them, as it
+    sums the gradients of all other variables.
+
+    Args:
+        images: [batch, height, width, channels], as large on all replicas; float32,
+            bfloat16 or float16.
+        gamma, beta, center: float32 [channels].
+        epsilon: ε.
+
+    Returns:
+        The normalized images in their data type, mean and variance in float32 [channels].
+    """
+    import tensorflow as tf
+
+    channels = images.shape[-1]
+    local = tf.raw_ops.FusedBatchNormV3(
+        x=images,
+        scale=tf.ones([channels]),
+        offset=tf.zeros([channels]),
+        mean=tf.zeros([0]),
+        variance=tf.zeros([0]),
+        epsilon=epsilon,
+        is_training=True,
+    )
+    count = tf.cast(tf.size(images) // channels, tf.float32)
+    # The kernel hands out n / (n − 1) times the variance that it divides by.
+    local_variance = local.batch_variance * (tf.maximum(count - 1.0, 1.0) / count)
+    distance = local.batch_mean - center
+    first, second = _mean_over_replicas([distance, local_variance + tf.square(distance)])
+    mean = tf.stop_gradient(center + first)
+    variance = tf.stop_gradient(tf.maximum(second - tf.square(first), 0.0))
+
+    def normalized(x, scale, offset):
+        return tf.raw_ops.FusedBatchNormV3(
+            x=x,
+            scale=scale,
+            offset=offset,
+            mean=mean,
+            variance=variance,
+            epsilon=epsilon,
+            is_training=False,
+        ).y
+
+    @tf.custom_gradient
+    def normalize(x, gamma, beta):
+        def gradient(upstream):
+            own = tf.raw_ops.FusedBatchNormGradV3(
+                y_backprop=upstream,
+                x=x,
+                scale=gamma,
+                reserve_space_1=mean,
+                reserve_space_2=variance,
+                reserve_space_3=tf.zeros([0]),
+                epsilon=epsilon,
+                is_training=False,
+            )
+            sums = [own.scale_backprop, own.offset_backprop]
+            of_gamma, of_beta = _mean_over_replicas(sums)
+            factor = gamma * tf.math.rsqrt(variance + epsilon) / count
+            shared = normalized(x, factor * of_gamma, factor * of_beta)
+            return own.x_backprop - shared, *sums
+
+        return normalized(x, gamma, beta), gradient
+
+    return normalize(images, gamma, beta), mean, variance
+
+
+def _mean_over_replicas(values):
+    """Return the means over replicas of vectors, from one all-reduce."""
+    import tensorflow as tf
+
+    sizes = [value.shape[0] for value in values]
+    reduced = tf.distribute.get_replica_context().all_reduce(
+        tf.distribute.ReduceOp.MEAN, tf.concat(values, axis=0)
+    )
+    return tf.split(reduced, sizes)
