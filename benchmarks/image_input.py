@@ -5,16 +5,18 @@
 `--source` is a folder or tar in the class layout, such as ImageNet's or a subset of it;
 without one, photographs are made. Measured are
 
-- the decoding alone, of a random crop: the window, or the whole image and then the window;
-  beside it the floor, an image decoded to an eighth of its size: that is little more than
-  reading the compressed bits, of which a window needs all that lie above its lower edge;
+- the decoding alone, of a random crop, in one thread: the window, or the whole image and then
+  the window; what these two cost without the sides that keep a window's colours exact and
+  without the question whether it is a JPEG at all; and settings that change pixels, with their
+  error. The floor of a window is reading the compressed bits above its lower edge, and its
+  share of what the whole image takes beyond reading bits;
 - the whole input pipeline, to normalised batches: ours; ours with whole decoding; and
   Pillow in as many threads as there are cores, as a PyTorch data loader does the same.
 
 The candidates take turns, so that other load on the machine meets all of them. Printed are
-medians over the rounds with the smallest and largest, images per second on the clock and
-milliseconds of processor time per image, and how many times better the first candidate is
-within the rounds, in both.
+medians over the rounds with the limits of the middle 80%: images per second on the clock,
+milliseconds of processor time per image, and how many times as good the first candidate of a
+table is within the rounds, by the clock and by processor time.
 """
 
 import argparse
@@ -22,10 +24,10 @@ import io
 import os
 import statistics
 import tempfile
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -33,6 +35,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 import tensorflow as tf
 from PIL import Image
+from rounds import Figures, Work, exhaust, ratio, spread, take_turns
 
 from bnkeras.pipelines import EncodedSplit, crop_training_batches, load_encoded, prepare
 from bnkeras.pipelines.crops import random_window
@@ -42,6 +45,7 @@ from bnkeras.seeding import reference
 
 SCALE, ASPECT = (0.1, 1.0), (0.8, 1.25)
 BATCH = 50
+EPOCHS = 5
 
 
 def main() -> None:
@@ -55,13 +59,11 @@ def main() -> None:
         source = arguments.source or make_photographs(Path(folder, "made"))
         prepared = prepare("folder/photographs", source, Path(folder, "data"))
         split = load_encoded(prepared, "train")
-        images = [split[index].image for index in range(len(split) // BATCH * BATCH)]
-        describe(images)
+        images = photographs(split)
+        decoding(images, arguments.rounds)
         size = arguments.image_size
-        print(f"\nDecoding a random crop, one thread\n{'':24}{'images/s':>24}{'ms/image':>24}")
-        compare(decoders(images), len(images), arguments.rounds)
         print(f"\nInput pipeline at {size}×{size}, {os.cpu_count()} cores")
-        compare(pipelines(split, images, size), len(images), arguments.rounds)
+        report(take_turns(pipelines(split, images, size), arguments.rounds))
 
 
 def make_photographs(folder: Path, count: int = 400) -> Path:
@@ -77,60 +79,71 @@ def make_photographs(folder: Path, count: int = 400) -> Path:
     return folder
 
 
-def describe(images: list[bytes]) -> None:
-    """Print what the photographs are like."""
-    sizes = np.array([size_of(tf.constant(image)).numpy() for image in images])
-    height, width = np.median(sizes, axis=0)
-    length = statistics.mean(map(len, images)) / 1000
-    print(f"{len(images)} photographs, median {width:.0f}×{height:.0f} pixels, {length:.0f} KB")
+def photographs(split: EncodedSplit, most: int = 1000) -> list[bytes]:
+    """Return the files of a split, full batches of them."""
+    return [split[index].image for index in range(min(len(split), most) // BATCH * BATCH)]
 
 
-def decoders(images: list[bytes]) -> dict[str, Callable[[], None]]:
-    """Return functions that decode a random crop of each image."""
+def decoding(images: list[bytes], rounds: int) -> dict[str, Any]:
+    """Measure what decoding a random crop costs; print a table and return the figures."""
+    sizes = np.array([size_of(tf.constant(image)).numpy() for image in images], np.int32)
     words = reference.words(0, "benchmark", 40 * len(images)).reshape(-1, 40)
 
-    def run(decode: Callable) -> Callable[[], None]:
-        @tf.function(autograph=False)
-        def crop(image, words):
-            size = size_of(image)
-            return tf.shape(decode(image, size, random_window(size, words, SCALE, ASPECT)))
+    @tf.function(autograph=False)
+    def window(size: tf.Tensor, words: tf.Tensor) -> tf.Tensor:
+        return random_window(size, words, SCALE, ASPECT)
 
-        pairs = tf.data.Dataset.from_tensor_slices((images, words)).map(crop)
-        return lambda: exhaust(pairs.batch(BATCH))
-
-    def eighth(image: tf.Tensor, size: tf.Tensor, window: tf.Tensor) -> tf.Tensor:
-        return tf.io.decode_jpeg(image, channels=3, ratio=8)
-
-    return {
-        "window": run(decode_window),
-        "whole image": run(whole_then_window),
-        "floor: whole, 1/8 size": run(eighth),
+    windows = np.array([window(*one).numpy() for one in zip(sizes, words, strict=True)])
+    height, width = np.median(sizes, axis=0)
+    facts = {
+        "photographs": len(images),
+        "median_width": float(width),
+        "median_height": float(height),
+        "mean_bytes": statistics.mean(map(len, images)),
+        "mean_share_of_area": float(np.mean(windows[:, 2:].prod(axis=1) / sizes.prod(axis=1))),
+        "mean_share_above_lower_edge": float(np.mean(windows[:, ::2].sum(axis=1) / sizes[:, 0])),
     }
+    print(
+        f"Decoding a random crop, one thread: {len(images)} photographs, median "
+        f"{width:.0f}×{height:.0f} pixels, {facts['mean_bytes'] / 1000:.0f} KB;\na crop has "
+        f"{facts['mean_share_of_area']:.0%} of the area, and "
+        f"{facts['mean_share_above_lower_edge']:.0%} of the rows lie above its lower edge"
+    )
+    pairs = tf.data.Dataset.from_tensor_slices((images, sizes, windows))
+    found = take_turns(
+        {
+            name: exhaust(pairs.map(shape_of(decode)).batch(BATCH), len(images))
+            for name, decode in DECODERS.items()
+        },
+        2 * rounds,
+    )
+    report(found)
+    facts["floor"] = floor(found, facts["mean_share_of_area"])
+    print(f"at the floor a window would be {spread(facts['floor'], '.2f')} times as fast as all")
+    errors = {name: error(pairs.take(200), decode) for name, decode in CHANGED.items()}
+    for name, (mean, largest) in errors.items():
+        print(f"{name}: pixels differ by {mean:.2f} of 255 on average, {largest:.0f} at most")
+    return {**facts, "candidates": found, "errors": errors}
 
 
-def pipelines(split: EncodedSplit, images: list[bytes], size: int) -> dict[str, Callable[[], None]]:
-    """Return functions that make one epoch of batches."""
+def floor(found: Figures, share: float) -> list[float]:
+    """Return how many times as fast as the whole image a window can be, in each round."""
+    rounds = zip(
+        *(
+            found[name]["processor_ms"]
+            for name in ("nothing", "whole alone", "bits above its edge", "all bits")
+        ),
+        strict=True,
+    )
+    return [
+        (whole - nothing) / (above - nothing + share * (whole - bits))
+        for nothing, whole, above, bits in rounds
+    ]
 
-    def ours() -> tf.data.Dataset:
-        return crop_training_batches(
-            split,
-            (IMAGENET_MEAN, IMAGENET_STD),
-            batch_size=BATCH,
-            seed=0,
-            epochs=1,
-            image_size=size,
-            crop_scale=SCALE,
-            crop_aspect=ASPECT,
-        )
 
-    with mock.patch("bnkeras.pipelines.crops.decode_window", whole_then_window):
-        whole = ours()
-    window = ours()
-    return {
-        "window": lambda: exhaust(window),
-        "whole image": lambda: exhaust(whole),
-        "Pillow": lambda: pillow(images, size),
-    }
+def shape_of(decode: Callable) -> Callable:
+    """Return a function that decodes, and keeps nothing."""
+    return tf.autograph.experimental.do_not_convert(lambda *one: tf.shape(decode(*one)))
 
 
 def whole_then_window(image: tf.Tensor, size: tf.Tensor, window: tf.Tensor) -> tf.Tensor:
@@ -139,7 +152,94 @@ def whole_then_window(image: tf.Tensor, size: tf.Tensor, window: tf.Tensor) -> t
     return decode_whole(image)[top : top + height, left : left + width]
 
 
-def pillow(images: list[bytes], size: int) -> None:
+def fast(image: tf.Tensor, size: tf.Tensor, window: tf.Tensor) -> tf.Tensor:
+    """Return a window, with the least exact settings that libjpeg has."""
+    return tf.image.decode_and_crop_jpeg(
+        image, window, channels=3, dct_method="INTEGER_FAST", fancy_upscaling=False
+    )
+
+
+def halved(image: tf.Tensor, size: tf.Tensor, window: tf.Tensor) -> tf.Tensor:
+    """Return a window at half its size, by decoding four coefficients of eight."""
+    return tf.image.decode_and_crop_jpeg(
+        image, tf.maximum(window // 2, [0, 0, 1, 1]), channels=3, ratio=2
+    )
+
+
+def alone(image: tf.Tensor, size: tf.Tensor, window: tf.Tensor) -> tf.Tensor:
+    """Return a window; where colours have half the resolution its sides are not exact."""
+    return tf.image.decode_and_crop_jpeg(image, window, channels=3, dct_method="INTEGER_ACCURATE")
+
+
+def whole_alone(image: tf.Tensor, size: tf.Tensor, window: tf.Tensor) -> tf.Tensor:
+    """Return the whole image."""
+    return tf.io.decode_jpeg(image, channels=3, dct_method="INTEGER_ACCURATE")
+
+
+def bits_above(image: tf.Tensor, size: tf.Tensor, window: tf.Tensor) -> tf.Tensor:
+    """Read the bits above the lower edge of a window, and decode one pixel there."""
+    top, left, height, _ = tf.unstack(window)
+    return alone(image, size, tf.stack([top + height - 1, left, 1, 1]))
+
+
+def all_bits(image: tf.Tensor, size: tf.Tensor, window: tf.Tensor) -> tf.Tensor:
+    """Read all bits, and decode one pixel at the end."""
+    return alone(image, size, tf.stack([size[0] - 1, 0, 1, 1]))
+
+
+CHANGED = {"window, fast settings": fast, "window, half size": halved}
+DECODERS = {
+    "window": decode_window,
+    "whole image": whole_then_window,
+    "window alone": alone,
+    "whole alone": whole_alone,
+    **CHANGED,
+    "bits above its edge": bits_above,
+    "all bits": all_bits,
+    "nothing": lambda image, size, window: window,
+}
+
+
+def error(pairs: tf.data.Dataset, decode: Callable) -> tuple[float, float]:
+    """Return the mean and largest difference of pixels to the exact window, resized alike."""
+    differences = []
+    for one in pairs:
+        pixels, exact = decode(*one), decode_window(*one)
+        # Against the mean of each 2×2 pixels, which a size of half means.
+        if pixels.shape != exact.shape:
+            exact = tf.image.resize(exact, pixels.shape[:2], antialias=True)
+        difference = tf.abs(tf.cast(pixels, tf.float32) - tf.cast(exact, tf.float32))
+        differences.append((float(tf.reduce_mean(difference)), float(tf.reduce_max(difference))))
+    means, largest = zip(*differences, strict=True)
+    return statistics.mean(means), max(largest)
+
+
+def pipelines(split: EncodedSplit, images: list[bytes], size: int) -> dict[str, Work]:
+    """Return work that makes batches: of Pillow one epoch, of ours as many as hide the start."""
+
+    def ours() -> tf.data.Dataset:
+        return crop_training_batches(
+            split,
+            (IMAGENET_MEAN, IMAGENET_STD),
+            batch_size=BATCH,
+            seed=0,
+            epochs=EPOCHS,
+            image_size=size,
+            crop_scale=SCALE,
+            crop_aspect=ASPECT,
+        )
+
+    with mock.patch("bnkeras.pipelines.crops.decode_window", whole_then_window):
+        whole = ours()
+    examples = EPOCHS * (len(split) // BATCH * BATCH)
+    return {
+        "window": exhaust(ours(), examples),
+        "whole image": exhaust(whole, examples),
+        "Pillow": lambda: pillow(images, size),
+    }
+
+
+def pillow(images: list[bytes], size: int) -> int:
     """Make normalised batches with Pillow, in threads."""
     rng = np.random.default_rng(0)
     mean, std = np.float32(IMAGENET_MEAN), np.float32(IMAGENET_STD)
@@ -158,51 +258,30 @@ def pillow(images: list[bytes], size: int) -> None:
         arguments = list(zip(images, rng.random((len(images), 41)), strict=True))
         for start in range(0, len(images), BATCH):
             np.stack(list(pool.map(one, arguments[start : start + BATCH])))
+    return len(images)
 
 
 def random_window_of(height: int, width: int, words: np.ndarray) -> tuple[int, int, int, int]:
     """Return left, top, right, bottom of a random crop, from uniform numbers."""
-    for area, ratio, top, left in words[:40].reshape(4, 10).T:
+    for area, aspect, top, left in words[:40].reshape(4, 10).T:
         area = height * width * (SCALE[0] + (SCALE[1] - SCALE[0]) * area)
-        ratio = ASPECT[0] * (ASPECT[1] / ASPECT[0]) ** ratio
-        w, h = round((area * ratio) ** 0.5), round((area / ratio) ** 0.5)
+        aspect = ASPECT[0] * (ASPECT[1] / ASPECT[0]) ** aspect
+        w, h = round((area * aspect) ** 0.5), round((area / aspect) ** 0.5)
         if 0 < w <= width and 0 < h <= height:
             top, left = int(top * (height - h + 1)), int(left * (width - w + 1))
             return left, top, left + w, top + h
     return 0, 0, width, height
 
 
-def exhaust(dataset: tf.data.Dataset) -> None:
-    """Take everything out of a dataset."""
-    for _ in dataset:
-        pass
-
-
-def compare(candidates: dict[str, Callable[[], None]], images: int, rounds: int) -> None:
-    """Let the candidates take turns, and print a line for each."""
-    for run in candidates.values():
-        run()  # traces the graphs
-    clock, processor = ({name: [] for name in candidates} for _ in range(2))
-    for _ in range(rounds):
-        for name, run in candidates.items():
-            wall, cpu = time.perf_counter(), time.process_time()
-            run()
-            clock[name].append(images / (time.perf_counter() - wall))
-            processor[name].append((time.process_time() - cpu) / images * 1000)
-    for name in candidates:
-        print(f"{name:24}{spread(clock[name], '.0f'):>24}{spread(processor[name], '.2f'):>24}")
-    first, *others = candidates
-    for other in others:
-        faster = [one / two for one, two in zip(clock[first], clock[other], strict=True)]
-        cheaper = [two / one for one, two in zip(processor[first], processor[other], strict=True)]
-        label = f"{first} against {other}: "
-        print(f"{label:48}{spread(faster, '.2f')} by the clock, {spread(cheaper, '.2f')} by work")
-
-
-def spread(values: list[float], form: str) -> str:
-    """Return the median, and the smallest and largest value."""
-    low, middle, high = min(values), statistics.median(values), max(values)
-    return f"{middle:{form}} ({low:{form}} to {high:{form}})"
+def report(found: Figures) -> None:
+    """Print a line for each candidate, with how the first compares by clock and by work."""
+    first = next(iter(found))
+    print(f"{'':22}{'images/s':>24}{'processor ms/image':>22}{'by clock':>22}{'by work':>22}")
+    for name, figures in found.items():
+        cells = [spread(figures["per_second"], ",.0f"), spread(figures["processor_ms"], ".2f")]
+        if name != first:
+            cells += [spread(ratio(found, first, name, by), ".2f") for by in figures]
+        print(f"{name:22}{cells[0]:>24}" + "".join(f"{cell:>22}" for cell in cells[1:]))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""`bnkeras networks`: the networks of the papers by size, and small ones of a given size."""
+"""`bnkeras networks`: the papers' by size, small ones of a given size, and what a step costs."""
 
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bnkeras.cli.console import err, out, print_json, print_line, print_rows
+from bnkeras.cli.networks_cost import cost
 from bnkeras.cli.options import Json
 from bnkeras.errors import BnkerasError, ModelError
 
@@ -18,9 +19,11 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     name="networks",
-    help="Networks: their parameter counts beside the papers', and small ones of a given size.",
+    help="Networks: parameter counts beside the papers', small ones of a given size, and how long "
+    "a step takes on many GPUs.",
     no_args_is_help=True,
 )
+app.command()(cost)
 
 _SIGNS = {"equal": "[green]=[/]", "other rounding": "[yellow]≈[/]", "different": "[red]≠[/]"}
 

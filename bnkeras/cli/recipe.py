@@ -15,6 +15,7 @@ from bnkeras.errors import RecipeError
 if TYPE_CHECKING:
     from bnkeras.recipe import Recipe
     from bnkeras.training import RunResult
+    from bnkeras.training.cluster import Cluster
 
 app = typer.Typer(
     name="recipe",
@@ -153,18 +154,23 @@ def run(
 
     start_tensorflow()
     from bnkeras.cli.training import train
+    from bnkeras.training.strategy import cluster_for
 
+    cluster = cluster_for(recipe.strategy)
     if not as_json:
-        _print_heading(recipe, directory)
+        _print_heading(recipe, directory, cluster)
     try:
-        result = train(recipe, directory, data_dir, print_epochs=not as_json)
+        result = train(recipe, directory, data_dir, cluster, print_epochs=not as_json)
     except KeyboardInterrupt:
         err.print("Stopped. The same command goes on from the last checkpoint.")
         raise typer.Exit(130) from None
     if as_json:
         print_json({"directory": str(result.directory), **result.figures})
-    else:
+    elif cluster is None or cluster.is_chief:
         _print_outcome(recipe, result)
+    else:
+        done = f"{cluster} has done its part; the chief has written the export."
+        out.print(done, highlight=False, soft_wrap=True)
 
 
 def _check_data(recipe: "Recipe", data_dir: Path | None) -> None:
@@ -193,16 +199,19 @@ def _default_directory(name: str, recipe: "Recipe") -> Path:
     return Path("runs", f"{recipe.name}-{hashlib.sha256(settings.encode()).hexdigest()[:6]}")
 
 
-def _print_heading(recipe: "Recipe", directory: Path) -> None:
+def _print_heading(recipe: "Recipe", directory: Path, cluster: "Cluster | None") -> None:
     title = escape(recipe.about.title or recipe.name)
     changes = ", ".join(f"{key} = {here}" for key, (_, here) in recipe.changes.items())
     heading = f"[bold]{title}[/]" + (f", with {escape(changes)}" if changes else "")
     out.print(heading, highlight=False, soft_wrap=True)
-    out.print(
-        f"in {escape(str(directory))}; stop it whenever you like, the same command goes on\n",
-        highlight=False,
-        soft_wrap=True,
-    )
+    place = f"in {escape(str(directory))}"
+    if cluster is None:
+        what = f"{place}; stop it whenever you like, the same command goes on"
+    elif cluster.is_chief:
+        what = f"{place}; this is {cluster}, the chief, and waits for the others"
+    else:
+        what = f"this is {cluster}; the chief, {cluster.workers[0]}, reports and writes"
+    out.print(f"{what}\n", highlight=False, soft_wrap=True)
 
 
 def _print_outcome(recipe: "Recipe", result: "RunResult") -> None:

@@ -18,28 +18,29 @@ from rich.progress import (
 
 from bnkeras.cli.console import err, out
 from bnkeras.training import RunResult, run
-from bnkeras.training.strategy import cluster_for
 
 if TYPE_CHECKING:
     from bnkeras.recipe import Recipe
+    from bnkeras.training.cluster import Cluster
 
 # Reading the metrics costs a synchronisation with the device, so not at every step.
 _SECONDS_BETWEEN_READINGS = 1.0
 
 
 def train(
-    recipe: "Recipe", directory: Path, data_dir: Path | None, *, print_epochs: bool = True
+    recipe: "Recipe",
+    directory: Path,
+    data_dir: Path | None,
+    cluster: "Cluster | None" = None,
+    *,
+    print_epochs: bool = True,
 ) -> RunResult:
     """Run `recipe` in `directory`, with a bar over all steps and a line per epoch.
 
     Of many workers only the chief has these.
     """
-    cluster = cluster_for(recipe.strategy)
-    if cluster is not None:
-        role = f"the chief, {cluster}" if cluster.is_chief else f"{cluster}; the chief reports"
-        err.print(f"This is {role}. Waiting for the others.", highlight=False, soft_wrap=True)
-        if not cluster.is_chief:
-            return run(recipe, directory, data_dir=data_dir)
+    if cluster is not None and not cluster.is_chief:
+        return run(recipe, directory, data_dir=data_dir)
     columns = [
         TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=20),

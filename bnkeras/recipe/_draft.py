@@ -26,13 +26,14 @@ class Draft:
 
     def merge(self, table: Mapping[str, Any], origin: str) -> None:
         """Lay `table` over the values: tables are merged, anything else is replaced."""
-        _merge(self.values, table)
         for path, _ in _leaves(table):
-            for known in list(self._origins):
-                shared = min(len(known), len(path))
-                if known[:shared] == path[:shared]:
+            if isinstance(self.get(path), dict):
+                for known in [one for one in self._origins if one[: len(path)] == path]:
                     del self._origins[known]
+            for size in range(1, len(path) + 1):
+                self._origins.pop(path[:size], None)
             self._origins[path] = origin
+        _merge(self.values, table)
 
     def absorb(self, other: "Draft") -> None:
         """Lay the values of another draft over these, with their origins."""

@@ -52,7 +52,8 @@ def load(
     faults += found
     if recipe is None or faults:
         raise RecipeError(report(str(name_or_path), faults))
-    if draft.base is None:
+    as_shipped = not (path or overrides) and seed is None
+    if draft.base is None or as_shipped:
         return recipe
     # A shipped recipe is valid: a test loads every one.
     shipped, _ = _recipe(gather(draft.base), draft.base)

@@ -7,6 +7,7 @@ import tensorflow as tf
 from bnkeras.errors import ClusterError, RunError
 from bnkeras.recipe import StrategySettings
 from bnkeras.training.cluster import Cluster, find_cluster
+from bnkeras.training.rendezvous import meet
 
 
 def cluster_for(settings: StrategySettings) -> Cluster | None:
@@ -45,10 +46,12 @@ def make_strategy(settings: StrategySettings, cluster: Cluster | None) -> tf.dis
         cluster: what `cluster_for` returned for them.
 
     Raises:
+        ClusterError: the chief's port is in use.
+        WorkerLostError: not all workers have come within `strategy.timeout_seconds`.
         RunError: TensorFlow has started already, with other devices.
     """
     if cluster is not None:
-        return _multiworker(settings.timeout_seconds)
+        return _multiworker(cluster, settings.timeout_seconds)
     gpus = tf.config.list_physical_devices("GPU")
     if settings.name == "mirrored" or (settings.name == "auto" and len(gpus) > 1):
         kind = "GPU" if gpus else "CPU"
@@ -66,7 +69,8 @@ def _mirrored(devices: tuple[str, ...]) -> tf.distribute.Strategy:
 
 
 @cache
-def _multiworker(timeout_seconds: float) -> tf.distribute.Strategy:
+def _multiworker(cluster: Cluster, timeout_seconds: float) -> tf.distribute.Strategy:
+    meet(cluster, timeout_seconds)
     options = tf.distribute.experimental.CommunicationOptions(timeout_seconds=timeout_seconds)
     try:
         return tf.distribute.MultiWorkerMirroredStrategy(communication_options=options)

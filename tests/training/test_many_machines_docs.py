@@ -4,8 +4,10 @@ import json
 import os
 import re
 import shlex
+import socket
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -72,6 +74,21 @@ def check(runs, workers):
         assert command == runs[0][1]
         recipe, settings = name_and_settings(command)
         assert load(recipe, settings).strategy.sync_bn
+
+
+def free_ports(count):
+    with ExitStack() as open_sockets:
+        sockets = [open_sockets.enter_context(socket.socket()) for _ in range(count)]
+        for one in sockets:
+            one.bind(("localhost", 0))
+        return [one.getsockname()[1] for one in sockets]
+
+
+def changed(program, changes):
+    for old, new in changes.items():
+        assert old in program
+        program = program.replace(old, new)
+    return program
 
 
 def name_and_settings(command):
@@ -157,35 +174,49 @@ def test_the_service_feeds_a_run(tmp_path):
                 Image.fromarray(pixels).save(folder / f"{name}_{index}.JPEG")
     prepare("imagenet", tmp_path / "source", tmp_path / "data")
     dispatcher, worker, trainer = blocks("python")
-    # The three programs in one, on ports that are free, with a smaller network.
-    changes = {
-        "dispatcher.join()": "",
-        "worker.join()": "",
-        "port=5050": "port=0",
-        "port=5051": "port=0",
-        '"host-c:5051"': '"localhost:%port%"',
-        '"host-a:5050"': "dispatcher.target.partition('://')[2]",
-        '"grpc://host-a:5050"': "dispatcher.target",
+    ports = free_ports(3)
+    smaller = {
         "BATCH, SIZE, WORKERS = 256, 224, 2": "BATCH, SIZE, WORKERS = 4, 32, 2",
         "batch_size=250": "batch_size=4",
         "// 250": "// 4",
         '"resnet50_bnonly", [': '"resnet18_bnonly", ["model.width=0.125", "train.epochs=2", ',
     }
-    second = "first = worker\n" + worker
-    program = "\n".join([dispatcher, worker, second, trainer])
-    for old, new in changes.items():
-        assert old in program
-        program = program.replace(old, new)
-    program += "\nprint([y.numpy().tolist() for _, y in train])"
-    ended = subprocess.run(
-        [sys.executable, "-c", program],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert ended.returncode == 0, ended.stderr
-    seen = np.array(json.loads(ended.stdout.splitlines()[-1]))
+    programs = [
+        changed(dispatcher, {"port=5050": f"port={ports[0]}"}),
+        *(
+            changed(
+                worker,
+                {
+                    "host-a:5050": f"localhost:{ports[0]}",
+                    "host-c:5051": f"localhost:{port}",
+                    "port=5051": f"port={port}",
+                },
+            )
+            for port in ports[1:]
+        ),
+        changed(trainer, {"host-a:5050": f"localhost:{ports[0]}", **smaller})
+        + "\nprint([y.numpy().tolist() for _, y in train])",
+    ]
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-c", program],
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for program in programs
+    ]
+    try:
+        *servers, training = started
+        out, errors = training.communicate(timeout=120)
+        assert training.returncode == 0, errors
+        assert [server.poll() for server in servers] == [None, None, None]
+    finally:
+        for process in started:
+            process.kill()
+            process.communicate()
+    seen = np.array(json.loads(out.splitlines()[-1]))
     # 20 of each class, of which one batch is left out.
     assert seen.shape == (9, 4)
     assert all(16 <= np.count_nonzero(seen == label) <= 20 for label in (0, 217))

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import isfinite, prod
+from math import isfinite
 
 import keras
 
@@ -12,9 +12,9 @@ from bnkeras.compact.slim.plan import Slimmed, SlimNorm, SlimRecord, cuts, slimm
 from bnkeras.compact.slim.search import NormFacts, find
 from bnkeras.compact.slim.values import SeededCut, cut
 from bnkeras.errors import ModelError
-from bnkeras.layers.kernels import TRANSPOSED, kernels
 from bnkeras.models.registry import architecture_of
 from bnkeras.models.variables import grouped_variables, layers_of, parameter_counts
+from bnkeras.models.work import work
 
 
 @dataclass(frozen=True)
@@ -24,8 +24,8 @@ class Costs:
     Args:
         parameters: all of them; moving statistics are none.
         batchnorm: γ and β.
-        multiply_adds: products of one forward pass of one example in convolutions and
-            dense layers; None where the size of the input is open.
+        multiply_adds: products of one forward pass of one example in kernels, see
+            `bnkeras.models.work`; None where the size of the input is open.
     """
 
     parameters: int
@@ -100,7 +100,9 @@ def slim(model: keras.Model, threshold: float = 0.01) -> tuple[keras.Model, Slim
 def costs(model: keras.Model) -> Costs:
     """Return what `model` takes."""
     counts = parameter_counts(model)
-    return Costs(counts["total"], counts["batchnorm"], _multiply_adds(model))
+    products = [layer.multiply_adds for layer in work(model)]
+    total = None if None in products else sum(products)
+    return Costs(counts["total"], counts["batchnorm"], total)
 
 
 def _check(model: keras.Model, threshold: float) -> None:
@@ -134,31 +136,3 @@ def _fill(small: keras.Model, model: keras.Model, plan: Sequence[SlimNorm]) -> N
         # Such as Normalization, which makes constants of its weights.
         if layer.weights and hasattr(layer, "finalize_state"):
             layer.finalize_state()
-
-
-def _multiply_adds(model: keras.Model) -> int | None:
-    total = 0
-    by_depth = getattr(model, "_functional", model)._nodes_by_depth
-    for node in (node for nodes in by_depth.values() for node in nodes):
-        layer = node.operation
-        if not isinstance(layer, _COUNTED):
-            continue
-        tensor = node.input_tensors[0] if isinstance(layer, TRANSPOSED) else node.outputs[0]
-        positions = tensor.shape[1:-1]
-        if None in positions:
-            return None
-        total += prod(positions) * sum(prod(kernel.shape) for kernel in kernels(layer))
-    return total
-
-
-_COUNTED = (
-    keras.layers.Dense,
-    keras.layers.Conv1D,
-    keras.layers.Conv2D,
-    keras.layers.Conv3D,
-    keras.layers.DepthwiseConv1D,
-    keras.layers.DepthwiseConv2D,
-    keras.layers.SeparableConv1D,
-    keras.layers.SeparableConv2D,
-    *TRANSPOSED,
-)
