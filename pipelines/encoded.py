@@ -166,8 +166,9 @@ class EncodedSplit:
         )
         records = tf.data.experimental.from_variant(records, tf.TensorSpec([], tf.string))
         # The empty record, where a file has lost its end: it cannot be parsed, and no
-        # index is passed over in silence.
-        return records.concatenate(tf.data.Dataset.from_tensors("")).take(1)
+        # index is passed over in silence. `from_tensors("")` would do the same, but with
+        # deterministic operations tf.data then runs the whole pipeline one by one.
+        return records.concatenate(tf.data.Dataset.from_tensor_slices([""])).take(1)
 
     def _name(self, index: int) -> str:
         path = self._shards[int(self._shard[index])]

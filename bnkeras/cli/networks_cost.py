@@ -99,6 +99,8 @@ def cost(
             f"--batch-size is that of all GPUs together, --per-device that of each: give one of "
             f"them; received {batch_size} and {per_device}."
         )
+    # "auto" is what is faster there, and these GPUs have units for it.
+    precision = recipe.train.precision.replace("auto", "mixed_bfloat16")
     layers = _layers(recipe, words)
 
     def predicted(regime: str, network: str) -> list["StepCost"]:
@@ -110,7 +112,7 @@ def cost(
                 devices=count,
                 network=find_link(network),
                 machine=machine,
-                precision=recipe.train.precision,
+                precision=precision,
                 synchronized=recipe.strategy.sync_bn,
                 overlap=overlap,
             )
@@ -131,7 +133,7 @@ def cost(
         )
     else:
         print_line(
-            f"{recipe.about.title or recipe.name}, {recipe.train.precision}, predicted.\n"
+            f"{recipe.about.title or recipe.name}, {precision}, predicted.\n"
             f"{gpu.title}; {machine} to a machine with {gpu.inside.title}, {between.title} "
             f"between machines.\n"
         )

@@ -2,6 +2,7 @@
 
 import keras
 
+from bnkeras.layers.rows import normalize_rows
 from bnkeras.layers.synchronized import normalize_over_replicas, replicas
 
 
@@ -16,11 +17,14 @@ class BatchNormalization(keras.layers.BatchNormalization):
 
     and in inference the same with the moving statistics. Keras computes this as a
     dozen separate operations; `FusedBatchNormV3` is one, forwards and backwards,
-    and takes bfloat16 activations with float32 γ, β and statistics as they are.
+    and takes bfloat16 activations with float32 γ, β and statistics as they are. Inputs that
+    are no images go another way in training on a CPU, see `normalize_rows`; and with
+    `synchronized`, in a replica of a strategy, the statistics are of all replicas, see
+    `normalize_over_replicas`.
 
     Arguments, variables, numbers and saved configuration are those of the Keras
     layer. Where the fused kernel does not apply (another backend than TensorFlow,
-    an axis that is not the last, a mask, `synchronized`, `renorm`), Keras' own
+    an axis that is not the last, a mask, `renorm`), Keras' own
     computation runs. So it does where the kernel lacks the data types: γ, β and
     statistics that are not float32 (the policies `bfloat16`, `float16`, `float64`).
 
@@ -65,6 +69,12 @@ class BatchNormalization(keras.layers.BatchNormalization):
             self._move(self.moving_mean, mean)
             self._move(self.moving_variance, variance)
             return y if inputs.shape.rank == 4 else tf.reshape(y, tf.shape(inputs))
+        # On a CPU; a GPU has a kernel that is faster for rows, too.
+        if use_batch and inputs.shape.rank < 4 and not tf.config.list_logical_devices("GPU"):
+            y, mean, variance = normalize_rows(inputs, scale, offset, self.epsilon)
+            self._move(self.moving_mean, mean)
+            self._move(self.moving_variance, variance)
+            return y
         empty = tf.zeros([0])
         fused = tf.raw_ops.FusedBatchNormV3(
             x=images,

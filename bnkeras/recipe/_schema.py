@@ -48,13 +48,17 @@ class TrainSettings(Section):
     )
     decay: t.Factor = Field(0.1, description="the factor of each drop")
     warmup_epochs: t.Amount = Field(0, description="epochs of linear rise to the learning rate")
-    precision: Literal["float32", "mixed_bfloat16"] = Field(
-        "float32", description='"float32" or "mixed_bfloat16"'
+    precision: Literal["float32", "mixed_bfloat16", "auto"] = Field(
+        "float32",
+        description='"float32", "mixed_bfloat16", or "auto": what a few steps show to be faster',
     )
     keep: Literal["last", "best"] = Field(
         "last", description='weights of the "last" epoch, or of the "best" validation loss'
     )
     checkpoint_minutes: t.Positive = Field(5.0, description="minutes between checkpoints")
+    steps_per_execution: t.Count = Field(
+        1, description="steps in one call into TensorFlow, for small networks; changes no bit"
+    )
 
 
 class StrategySettings(Section):

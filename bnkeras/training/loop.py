@@ -9,6 +9,7 @@ import tensorflow as tf
 from bnkeras.models.variables import is_batch_norm
 from bnkeras.pipelines import Share
 from bnkeras.training.replica_values import ReplicaValues
+from bnkeras.training.step import train_steps
 
 # AutoGraph would read this file again when a function is first called, for the evaluation
 # after the first epoch: a file that was changed since then is other code. There is nothing
@@ -57,6 +58,11 @@ class Loop:
     def train_step(self, batch) -> None:
         """Train on one global batch."""
         self.strategy.run(self.model.train_step, args=(batch,))
+
+    @_traced
+    def train_steps(self, batches, count: tf.Tensor) -> None:
+        """Train on the next `count` global batches of the iterator `batches`."""
+        train_steps(self.model, self.strategy, batches, count)
 
     def build_metrics(self, classes: int) -> None:
         """Create the metrics' variables, which Keras otherwise does at the first step."""

@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from bnkeras.training.updates import adam, fits, momentum
+
 
 @keras.saving.register_keras_serializable(package="bnkeras")
 class SGD(keras.optimizers.Optimizer):
@@ -46,6 +48,9 @@ class SGD(keras.optimizers.Optimizer):
         """Update one variable."""
         gradient = _add_l2(gradient, variable, self.l2)
         slot = self.momentums[self._get_variable_index(variable)]
+        if fits(gradient, variable):
+            momentum(variable, slot, gradient, learning_rate, self.momentum)
+            return
         update = ops.cast(self.momentum, variable.dtype) * slot + gradient
         self.assign(slot, update)
         self.assign_sub(variable, ops.cast(learning_rate, variable.dtype) * update)
@@ -58,6 +63,9 @@ class SGD(keras.optimizers.Optimizer):
 @keras.saving.register_keras_serializable(package="bnkeras")
 class Adam(keras.optimizers.Adam):
     """Keras' Adam with coupled L2: l2 · w is added to the gradient before the moments.
+
+    On TensorFlow its kernel computes the update, in a pass over each variable; it differs
+    from Keras' computation by rounding (1 − β₂ in float32).
 
     Sparse gradients are made dense first, as the moments are; see `_add_l2`.
 
@@ -73,7 +81,14 @@ class Adam(keras.optimizers.Adam):
 
     def update_step(self, gradient, variable, learning_rate):
         """Update one variable."""
-        super().update_step(_add_l2(gradient, variable, self.l2), variable, learning_rate)
+        gradient = _add_l2(gradient, variable, self.l2)
+        if self.amsgrad or not fits(gradient, variable):
+            super().update_step(gradient, variable, learning_rate)
+            return
+        index = self._get_variable_index(variable)
+        moments = self._momentums[index], self._velocities[index]
+        betas = self.beta_1, self.beta_2
+        adam(variable, moments, gradient, learning_rate, betas, self.epsilon, self.iterations + 1)
 
     def get_config(self):
         """Return the arguments of the constructor."""
@@ -82,6 +97,6 @@ class Adam(keras.optimizers.Adam):
 
 def _add_l2(gradient, variable, l2: float):
     # The gradient of an embedding comes in slices, several for a word that is repeated.
-    # Keras' Adam squares them one by one; the sum below makes one dense gradient of them.
-    sliced = hasattr(gradient, "indices")
-    return gradient + ops.cast(l2, variable.dtype) * variable if l2 or sliced else gradient
+    # Keras' Adam squares them one by one; the conversion sums them into one dense gradient.
+    dense = ops.convert_to_tensor(gradient)
+    return dense + ops.cast(l2, variable.dtype) * variable if l2 else dense

@@ -4,7 +4,7 @@ import math
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -27,6 +27,7 @@ from bnkeras.training.cluster import Cluster
 from bnkeras.training.environment import command_line, environment, versions
 from bnkeras.training.given import Data
 from bnkeras.training.loop import Loop, plain_float
+from bnkeras.training.precision import faster_precision
 from bnkeras.training.run_directory import RunDirectory
 from bnkeras.training.setup import compiled_model, learning_rate, open_batches
 from bnkeras.training.strategy import cluster_for, make_strategy
@@ -82,7 +83,8 @@ def run(
         data_dir: where datasets lie; None for the default, `pipelines.data_directory()`.
         data: datasets of your own, for a recipe with `data.dataset = "given"`.
         callbacks: Keras callbacks. Batch-end logs are not computed: ask the metrics of
-            `callback.model` when you need them. Epoch-end logs have `loss`, `accuracy`,
+            `callback.model` when you need them. As in Keras, batch hooks are called once for
+            `train.steps_per_execution` steps. Epoch-end logs have `loss`, `accuracy`,
             `learning_rate`, and `val_…` or, where nothing is held out, `test_…`.
 
     Raises:
@@ -158,12 +160,16 @@ class _Run:
         self.batches = batches
         self.workers = workers
         self.steps = batches.steps
+        self._per_execution = recipe.train.steps_per_execution
         self.rows: list[dict[str, Any]] = []
+        self.precision = self._precision(strategy)
         with strategy.scope():
-            self.model = compiled_model(recipe, batches)
+            self.model = compiled_model(recipe, batches, self.precision)
         workers.check_agreement({"recipe": recipe.as_dict(), "data": batches.source})
         # Only now, when nothing in the recipe can be refused any more, is the directory its own.
         directory.begin(recipe, {"command": command_line(), **environment()})
+        if recipe.train.precision == "auto":
+            directory.record_precision(self.precision)
         batches.begin(directory)
         self.loop = Loop(self.model, strategy)
         self.loop.build_metrics(recipe.model.classes)
@@ -219,13 +225,17 @@ class _Run:
             epoch, first = divmod(step, self.steps)
             self.callbacks.on_epoch_begin(epoch)
             began = time.monotonic()
-            for index in range(first, self.steps):
-                self.callbacks.on_train_batch_begin(index)
-                self.loop.train_step(next(batches))
-                self.callbacks.on_train_batch_end(index)
-                step += 1
+            while first < self.steps:
+                count = min(self._per_execution, self.steps - first)
+                self.callbacks.on_train_batch_begin(first)
+                if count == 1:
+                    self.loop.train_step(next(batches))
+                else:
+                    self.loop.train_steps(batches, tf.constant(count))
+                first, step = first + count, step + count
+                self.callbacks.on_train_batch_end(first - 1)
                 # The end of an epoch has a checkpoint of its own, after its evaluation.
-                if index + 1 < self.steps and self._checkpoint_is_due(step, saved_at):
+                if first < self.steps and self._checkpoint_is_due(step, count, saved_at):
                     self.checkpoints.save(step)
                     saved_at = time.monotonic()
             self._end_epoch(epoch, time.monotonic() - began)
@@ -235,12 +245,33 @@ class _Run:
             saved_at = time.monotonic()
         self.callbacks.on_train_end()
 
-    def _checkpoint_is_due(self, step: int, saved_at: float) -> bool:
-        """Whether to save now, which all workers do together: by the clock of the chief."""
+    def _precision(self, strategy: tf.distribute.Strategy) -> str:
+        """Return the precision of the recipe, or what is measured to be faster, once a run."""
+        if self.recipe.train.precision != "auto":
+            return self.recipe.train.precision
+        chosen = self.workers.from_chief(self.directory.precision())
+        if chosen is not None:
+            return chosen
+
+        def training_step(precision: str) -> Callable[[], object]:
+            with strategy.scope():
+                loop = Loop(compiled_model(self.recipe, self.batches, precision), strategy)
+            loop.build_metrics(self.recipe.model.classes)
+            batch = next(iter(loop.distribute(partial(self.batches.train, 0))))
+            return lambda: (loop.train_step(batch), loop.model.optimizer.iterations.numpy())
+
+        return self.workers.from_chief(faster_precision(training_step))
+
+    def _checkpoint_is_due(self, step: int, count: int, saved_at: float) -> bool:
+        """Whether to save after the `count` steps to `step`.
+
+        All workers save together, by the clock of the chief.
+        """
         due = time.monotonic() - saved_at > 60 * self.recipe.train.checkpoint_minutes
         if self.workers.alone:
             return due
-        return step % _STEPS_BETWEEN_QUESTIONS == 0 and self.workers.from_chief(due)
+        asked = step % _STEPS_BETWEEN_QUESTIONS < count
+        return asked and self.workers.from_chief(due)
 
     def _end_epoch(self, epoch: int, seconds: float) -> None:
         """Evaluate, and write the row of the epoch."""
@@ -281,6 +312,7 @@ class _Run:
             "examples": self.batches.examples,
             "dataset": self.batches.source,
             "parameters": parameter_counts(self.model),
+            "precision": self.precision,
             "versions": versions(),
         }
 

@@ -14,6 +14,13 @@ from filelock import FileLock, Timeout
 from bnkeras.errors import RunDirectoryError, RunError
 from bnkeras.recipe import Recipe, load
 
+# Settings that have no part in what a run comes to.
+_WITHOUT_EFFECT = (
+    "train.checkpoint_minutes",
+    "train.steps_per_execution",
+    "strategy.timeout_seconds",
+)
+
 
 class RunDirectory:
     """Everything a run writes, each file written beside its place and renamed into it.
@@ -23,6 +30,7 @@ class RunDirectory:
     | `recipe.toml` | the resolved recipe |
     | `data.json` | name and origin of the data, which a resumed run must find again |
     | `vocabulary.json` | of texts, the words that have ids |
+    | `precision.json` | of `train.precision = "auto"`, what was measured to be faster |
     | `environment.json` | versions, hardware, git state and command of each start |
     | `metrics.csv`, `metrics.json` | one row per epoch |
     | `result.json` | the final figures; its presence says that the run is finished |
@@ -100,6 +108,15 @@ class RunDirectory:
                 f"choose another directory with --out."
             )
 
+    def precision(self) -> str | None:
+        """Return the precision that was chosen when the run began, if it was."""
+        chosen = self._read("precision.json", dict)
+        return chosen and chosen["precision"]
+
+    def record_precision(self, precision: str) -> None:
+        """Keep the precision that was chosen."""
+        write_text(self.path / "precision.json", _json({"precision": precision}))
+
     def rows(self) -> list[dict[str, Any]]:
         """Return the rows of the epochs so far."""
         return self._read("metrics.json", list) or []
@@ -153,8 +170,8 @@ class RunDirectory:
                 )
             return
         differences = recipe.differences(load(self._recipe))
-        # How often it is saved has no part in what a run comes to.
-        differences.pop("train.checkpoint_minutes", None)
+        for setting in _WITHOUT_EFFECT:
+            differences.pop(setting, None)
         if differences:
             listed = "\n".join(
                 f"  {key}: {there!r} there, {here!r} now"

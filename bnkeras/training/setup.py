@@ -62,7 +62,7 @@ def open_batches(
     return kinds[prepared.spec.kind](recipe, prepared, replicas)
 
 
-def compiled_model(recipe: Recipe, batches: Batches) -> keras.Model:
+def compiled_model(recipe: Recipe, batches: Batches, precision: str | None = None) -> keras.Model:
     """Build the network of `recipe`, set its regime, and compile it.
 
     The metrics are `cross_entropy` (mean, nats), `accuracy`, and for 100 classes or more
@@ -71,11 +71,12 @@ def compiled_model(recipe: Recipe, batches: Batches) -> keras.Model:
     Args:
         recipe: the recipe.
         batches: its data.
+        precision: dtype policy in place of the recipe's, which may be "auto".
     """
     model = build(
         recipe.model.network,
         seed=recipe.seed,
-        dtype=recipe.train.precision,
+        dtype=precision or recipe.train.precision,
         **(recipe.model.build_arguments() | batches.build_arguments),
     )
     if recipe.strategy.sync_bn:
