@@ -2,7 +2,8 @@
 
 | setting | a step is |
 |---|---|
-| `loop` | `bnkeras.training.loop.Loop.train_step` of one batch, again and again |
+| `loop` | that of `bnkeras.training.loop.Loop`: one batch, again and again, in calls of as many |
+| | steps as `train.steps_per_execution` of the recipe |
 | `fit` | a step of `model.fit`, over a dataset that repeats the batch |
 """
 
@@ -76,7 +77,16 @@ def prepare(variant: Variant) -> Prepared:
     if variant.setting == "fit":
         return Prepared(about, fitting(model, data))
     loop = Loop(model, tf.distribute.get_strategy())
-    return Prepared(about, lambda steps: timed(lambda: loop.train_step(data), steps))
+    size = recipe_of(variant).train.steps_per_execution
+    if size == 1:
+        return Prepared(about, lambda steps: timed(lambda: loop.train_step(data), steps))
+    loop.build_metrics(NETWORKS[variant.network].classes)
+    batches = iter(tf.data.Dataset.from_tensors(data).repeat())
+
+    def execution() -> None:
+        loop.train_steps(batches, tf.constant(size))
+
+    return Prepared(about, lambda steps: timed(execution, -(-steps // size)) / size)
 
 
 if __name__ == "__main__":

@@ -27,7 +27,6 @@ class Turns(keras.callbacks.Callback):
     def __init__(self, channel: Channel):
         super().__init__()
         self.channel = channel
-        self.left = 0
 
     def on_train_begin(self, logs=None):
         """Say what trains."""
@@ -36,11 +35,11 @@ class Turns(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         """Answer after the last step of a turn."""
-        self.left -= 1
-        if self.left == self.steps:
-            self.begin = time.perf_counter()  # the first step of a turn is for the caches
-        if self.left == 0:
-            self.channel.answer(seconds=(time.perf_counter() - self.begin) / self.steps)
+        if self.begin is None:
+            self.begin, self.first = time.perf_counter(), batch + 1  # the first is for the caches
+        elif batch + 1 - self.first >= self.steps:
+            taken = time.perf_counter() - self.begin
+            self.channel.answer(seconds=taken / (batch + 1 - self.first))
             self.wait()
 
     def wait(self):
@@ -50,7 +49,7 @@ class Turns(keras.callbacks.Callback):
             self.channel.answer(**memory(command["memory"]))
             command = self.channel.command()
         self.steps = command["steps"]
-        self.left = self.steps + 1
+        self.begin = None
 
 
 def main() -> None:

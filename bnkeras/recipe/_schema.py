@@ -76,7 +76,7 @@ class StrategySettings(Section):
         2, description='CPU devices that "mirrored" makes of one machine without GPUs'
     )
     timeout_seconds: t.Positive = Field(
-        600.0, description="how long a worker waits for one that is silent"
+        600.0, description="how long a worker waits for one that is missing or stuck"
     )
 
 

@@ -77,12 +77,15 @@ class Loop:
         """What differs between replicas: moving statistics and metrics."""
         return ReplicaValues(self.strategy, [*self._statistics, *self.model.metrics_variables])
 
-    def evaluate(self, batches, steps: int) -> dict[str, float]:
+    def evaluate(
+        self, batches, steps: int, after_step: Callable[[], None] = lambda: None
+    ) -> dict[str, float]:
         """Return the metrics over `steps` batches (x, y, weight) of `distribute`."""
         self.model.reset_metrics()
         batches = iter(batches)
         for _ in range(steps):
             self._test_step(next(batches))
+            after_step()
         return self.metrics()
 
     def metrics(self) -> dict[str, float]:

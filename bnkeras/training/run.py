@@ -115,8 +115,10 @@ def run(
                 return result(finished, finished_before=True)
             replicas = strategy.num_replicas_in_sync
             batches = open_batches(recipe, directory, data_dir, data, replicas)
-            with batches.naming_corrupt_records():
-                figures = _Run(recipe, directory, batches, strategy, workers, callbacks).finish()
+            patience = workers.watched(recipe.strategy.timeout_seconds)
+            with batches.naming_corrupt_records(), patience:
+                training = _Run(recipe, directory, batches, strategy, workers, callbacks)
+                figures = training.finish()
     return result(figures, finished_before=False)
 
 
@@ -233,6 +235,7 @@ class _Run:
                 else:
                     self.loop.train_steps(batches, tf.constant(count))
                 first, step = first + count, step + count
+                self.workers.heard()
                 self.callbacks.on_train_batch_end(first - 1)
                 # The end of an epoch has a checkpoint of its own, after its evaluation.
                 if first < self.steps and self._checkpoint_is_due(step, count, saved_at):
@@ -331,7 +334,8 @@ class _Run:
         return self.loop.distribute(partial(self.batches.evaluation, split))
 
     def _evaluate(self, split: str) -> dict[str, float]:
-        return self.loop.evaluate(self.evaluated[split], self.batches.evaluation_steps(split))
+        steps = self.batches.evaluation_steps(split)
+        return self.loop.evaluate(self.evaluated[split], steps, self.workers.heard)
 
     def _step(self) -> int:
         return int(self.model.optimizer.iterations.numpy())

@@ -71,9 +71,8 @@ def _mirrored(devices: tuple[str, ...]) -> tf.distribute.Strategy:
 @cache
 def _multiworker(cluster: Cluster, timeout_seconds: float) -> tf.distribute.Strategy:
     meet(cluster, timeout_seconds)
-    options = tf.distribute.experimental.CommunicationOptions(timeout_seconds=timeout_seconds)
     try:
-        return tf.distribute.MultiWorkerMirroredStrategy(communication_options=options)
+        return tf.distribute.MultiWorkerMirroredStrategy()
     except RuntimeError as error:
         if "program startup" not in str(error):
             raise

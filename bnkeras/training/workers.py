@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from bnkeras.errors import RunError, WorkerLostError
 from bnkeras.training.cluster import Cluster
+from bnkeras.training.watchdog import Watchdog
 
 # How TensorFlow reports that another process has ended, restarted or gone silent.
 _LOST = (
@@ -40,6 +41,20 @@ class Workers:
         self._strategy = strategy
         self.alone = cluster is None
         self.is_chief = cluster is None or cluster.is_chief
+
+    @contextmanager
+    def watched(self, seconds: float) -> Iterator[None]:
+        """Abort what waits for other workers when `heard` was not called for `seconds`."""
+        if self.alone:
+            yield
+            return
+        with Watchdog(seconds) as self._watchdog:
+            yield
+
+    def heard(self) -> None:
+        """Note that all workers have done a step."""
+        if not self.alone:
+            self._watchdog.heard()
 
     def from_chief(self, value: Any) -> Any:
         """Return the JSON value that the chief passes in; what others pass in is not looked at."""

@@ -162,3 +162,43 @@ def test_own_statistics_resume_too(folder, tmp_path):
         worker.communicate()
     finish(start(folder, cut, "train.keep=best", "data.validation=10"))
     assert state(cut) == state(tmp_path / "whole")
+
+
+STUCK = """
+import os, sys, time
+import keras
+import bnkeras.recipe
+from bnkeras.training import run
+
+class Stuck(keras.callbacks.Callback):
+    def on_train_batch_end(self, batch, logs=None):
+        if batch == 3:
+            time.sleep(600)
+
+settings = ["model.depth=8", "strategy.name=multiworker", "strategy.timeout_seconds=15"]
+recipe = bnkeras.recipe.load("digits_resnet14_bnonly", settings)
+callbacks = [Stuck()] if '"index": 1' in os.environ["TF_CONFIG"] else []
+run(recipe, sys.argv[1], data_dir=sys.argv[2], callbacks=callbacks)
+"""
+
+
+@pytest.mark.slow
+def test_a_worker_that_is_stuck_ends_the_others(folder, tmp_path):
+    addresses = [f"localhost:{port}" for port in free_ports(2)]
+    workers = []
+    for index in range(2):
+        task = {"type": "worker", "index": index}
+        config = json.dumps({"cluster": {"worker": addresses}, "task": task})
+        call = [sys.executable, "-c", STUCK, str(tmp_path / "run"), str(folder / "data")]
+        environment = os.environ | {"TF_CONFIG": config}
+        pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
+        workers.append(subprocess.Popen(call, env=environment, **pipes))
+    try:
+        _, message = workers[0].communicate(timeout=120)
+    finally:
+        for worker in workers:
+            worker.kill()
+            worker.communicate()
+    assert workers[0].returncode == 1
+    assert "WorkerLostError: This is worker 0 of 2" in message
+    assert "nothing was heard for 15 s (strategy.timeout_seconds)" in message

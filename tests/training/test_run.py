@@ -268,3 +268,62 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="disk full"):
         write_text(target, "new")
     assert target.read_text() == "old"
+
+
+def test_steps_in_one_execution_change_no_bit(recipe, result, data_dir, tmp_path):
+    class Ends(keras.callbacks.Callback):
+        def __init__(self):
+            super().__init__()
+            self.seen = []
+
+        def on_train_batch_end(self, batch, logs=None):
+            self.seen.append(batch)
+
+    ends = Ends()
+    recipe = bnkeras.recipe.load(RECIPE, [*SHORT, "train.steps_per_execution=4"], seed=3)
+    fast = run(recipe, tmp_path / "run", data_dir=data_dir, callbacks=[ends])
+    assert ends.seen == [3, 7, 10] * 2
+    for one, other in zip(
+        bnkeras.load_compact(fast.export).variables,
+        bnkeras.load_compact(result.export).variables,
+        strict=True,
+    ):
+        assert np.array_equal(one.numpy(), other.numpy()), one.path
+    assert fast.figures["test_loss"] == result.figures["test_loss"]
+    # How many steps a call takes is no other run.
+    again = bnkeras.recipe.load(RECIPE, SHORT, seed=3)
+    assert run(again, fast.directory, data_dir=data_dir).finished_before
+
+
+def test_the_faster_precision_is_measured_once_and_kept(data_dir, tmp_path, monkeypatch):
+    class StopError(Exception):
+        pass
+
+    class Stop(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            raise StopError
+
+    measured = []
+
+    def faster(training_step):
+        for precision in ("float32", "mixed_bfloat16"):
+            training_step(precision)()
+        measured.append(True)
+        return "mixed_bfloat16"
+
+    monkeypatch.setattr("bnkeras.training.run.faster_precision", faster)
+    recipe = bnkeras.recipe.load(
+        RECIPE, ["train.epochs=1", "model.depth=8", "train.precision=auto"]
+    )
+    with pytest.raises(StopError):
+        run(recipe, tmp_path / "run", data_dir=data_dir, callbacks=[Stop()])
+    figures = run(recipe, tmp_path / "run", data_dir=data_dir).figures
+    assert measured == [True]
+    assert figures["precision"] == "mixed_bfloat16"
+    # Measuring leaves no trace: a run that names the precision is the same.
+    recipe = bnkeras.recipe.load(
+        RECIPE, ["train.epochs=1", "model.depth=8", "train.precision=mixed_bfloat16"]
+    )
+    named = run(recipe, tmp_path / "named", data_dir=data_dir)
+    assert named.figures["test_loss"] == figures["test_loss"]
+    assert not (named.directory / "precision.json").exists()
