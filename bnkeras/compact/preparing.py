@@ -20,9 +20,9 @@ from bnkeras.compact.manifest.records import (
     ProbeRecord,
     Provenance,
 )
+from bnkeras.compact.manifest.slim import SlimRecord, slimmed_from
 from bnkeras.compact.probe import probe, vocabulary_of
 from bnkeras.compact.provenance import Sources, classify
-from bnkeras.compact.slim.plan import SlimRecord, slimmed_from
 from bnkeras.errors import ExportError
 from bnkeras.models.registry import architecture_of
 from bnkeras.models.variables import root_seed

@@ -11,7 +11,7 @@ import numpy as np
 
 from bnkeras.compact.digests import values_digest
 from bnkeras.compact.manifest.records import Provenance
-from bnkeras.compact.slim.plan import Cut, cuts, slimmed_from, tail
+from bnkeras.compact.manifest.slim import Cut, cuts, slimmed_from, tail
 from bnkeras.compact.slim.values import cut, sums_exactly
 from bnkeras.errors import ExportError
 from bnkeras.models.variables import Group, GroupedVariable, grouped_variables, seeded_laws

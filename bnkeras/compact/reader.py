@@ -16,10 +16,10 @@ from bnkeras.compact.external import find_external
 from bnkeras.compact.manifest import manifest_of, read_whole_manifest
 from bnkeras.compact.manifest.network import Manifest
 from bnkeras.compact.manifest.records import ArchitectureRecord, ConfigRecord, Provenance
+from bnkeras.compact.manifest.slim import Slimmed
 from bnkeras.compact.manifest.tasks import TaskManifest
 from bnkeras.compact.provenance import weights_of
 from bnkeras.compact.slim.network import shrink
-from bnkeras.compact.slim.plan import Slimmed
 from bnkeras.compact.slim.values import SeededCut, drawn, undrawn
 from bnkeras.errors import ExportError, RegimeError, RoundingWarning, SeedingError
 from bnkeras.models.registry import build

@@ -11,7 +11,7 @@ import tensorflow as tf
 from keras import layers
 
 import bnkeras
-from bnkeras.compact.slim.plan import SlimNorm, slimmed_from
+from bnkeras.compact.manifest.slim import SlimNorm, slimmed_from
 from bnkeras.compact.slim.slimming import slim
 from bnkeras.errors import ExportError
 from bnkeras.models.variables import is_batch_norm, layers_of

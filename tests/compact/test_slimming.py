@@ -9,8 +9,8 @@ import tensorflow as tf
 from keras import layers
 
 import bnkeras
+from bnkeras.compact.manifest.slim import Cut, SlimNorm, cuts
 from bnkeras.compact.slim.network import shrink
-from bnkeras.compact.slim.plan import Cut, SlimNorm, cuts
 from bnkeras.compact.slim.slimming import costs, slim
 from bnkeras.compact.slim.values import SeededCut, TensorCutter, cut, sums_exactly
 from bnkeras.errors import ModelError

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from bnkeras.compact.manifest.slim import Cut
 from bnkeras.compact.provenance import SeededVariable
-from bnkeras.compact.slim.plan import Cut
 from bnkeras.compact.slim.values import TensorCutter
 from bnkeras.seeding import graph, stream
 from bnkeras.seeding.laws import Draw

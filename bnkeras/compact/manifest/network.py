@@ -24,7 +24,7 @@ from bnkeras.compact.manifest.records import (
     check_rows,
     check_seed,
 )
-from bnkeras.compact.slim.plan import Cut, SlimRecord, cuts, tail
+from bnkeras.compact.manifest.slim import Cut, SlimRecord, cuts, tail
 
 # What a manifest of an earlier version lacks, by the version that has it first.
 _SINCE = {

@@ -5,7 +5,7 @@ from typing import Any
 
 import keras
 
-from bnkeras.compact.slim.plan import SlimNorm, cuts
+from bnkeras.compact.manifest.slim import SlimNorm, cuts
 from bnkeras.compact.slim.values import SeededCut
 from bnkeras.errors import ModelError
 from bnkeras.models.blocks import deep_graph

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 
-from bnkeras.compact.slim.plan import SlimNorm, tail
+from bnkeras.compact.manifest.slim import SlimNorm, tail
 from bnkeras.layers import BatchNormalization
 from bnkeras.models.variables import grouped_variables, is_batch_norm
 

@@ -6,9 +6,9 @@ from math import isfinite
 
 import keras
 
+from bnkeras.compact.manifest.slim import Slimmed, SlimNorm, SlimRecord, cuts, slimmed_from, tail
 from bnkeras.compact.preparing import architecture_record
 from bnkeras.compact.slim.network import shrink
-from bnkeras.compact.slim.plan import Slimmed, SlimNorm, SlimRecord, cuts, slimmed_from, tail
 from bnkeras.compact.slim.search import NormFacts, find
 from bnkeras.compact.slim.values import SeededCut, cut
 from bnkeras.errors import ModelError

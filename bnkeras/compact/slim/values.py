@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
-from bnkeras.compact.slim.plan import Cut, SlimNorm
+from bnkeras.compact.manifest.slim import Cut, SlimNorm
 from bnkeras.seeding import Law, reference
 from bnkeras.seeding.initializer import Seeded
 
