@@ -20,7 +20,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
     and takes bfloat16 activations with float32 γ, β and statistics as they are. Inputs that
     are no images go another way in training on a CPU, see `normalize_rows`; and with
     `synchronized`, in a replica of a strategy, the statistics are of all replicas, see
-    `normalize_over_replicas`.
+    `normalize_over_replicas` (not so with a mask, as with Keras').
 
     Arguments, variables, numbers and saved configuration are those of the Keras
     layer. Where the fused kernel does not apply (another backend than TensorFlow,

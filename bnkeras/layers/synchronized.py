@@ -1,5 +1,7 @@
 """Batch normalization with the statistics of all replicas, on TensorFlow's fused kernels."""
 
+from typing import Any, NamedTuple
+
 
 def replicas() -> int:
     """Return how many replicas train together; 1 outside of a replica of a strategy."""
@@ -71,25 +73,47 @@ def normalize_over_replicas(images, gamma, beta, center, epsilon: float):
     @tf.custom_gradient
     def normalize(x, gamma, beta):
         def gradient(upstream):
-            own = tf.raw_ops.FusedBatchNormGradV3(
-                y_backprop=upstream,
-                x=x,
-                scale=gamma,
-                reserve_space_1=mean,
-                reserve_space_2=variance,
-                reserve_space_3=tf.zeros([0]),
-                epsilon=epsilon,
-                is_training=False,
-            )
-            sums = [own.scale_backprop, own.offset_backprop]
+            own = _gradients_of_own(upstream, x, gamma, mean, variance, epsilon)
+            sums = [own.of_gamma, own.of_beta]
             of_gamma, of_beta = _mean_over_replicas(sums)
             factor = gamma * tf.math.rsqrt(variance + epsilon) / count
             shared = normalized(x, factor * of_gamma, factor * of_beta)
-            return own.x_backprop - shared, *sums
+            return own.of_x - shared, *sums
 
         return normalized(x, gamma, beta), gradient
 
     return normalize(images, gamma, beta), mean, variance
+
+
+class _Gradients(NamedTuple):
+    """Gradients of the replica's own loss, with mean and variance held fixed."""
+
+    of_x: Any
+    of_gamma: Any
+    of_beta: Any
+
+
+def _gradients_of_own(upstream, x, gamma, mean, variance, epsilon: float) -> _Gradients:
+    import tensorflow as tf
+
+    if not tf.config.list_logical_devices("GPU"):
+        found = tf.raw_ops.FusedBatchNormGradV3(
+            y_backprop=upstream,
+            x=x,
+            scale=gamma,
+            reserve_space_1=mean,
+            reserve_space_2=variance,
+            reserve_space_3=tf.zeros([0]),
+            epsilon=epsilon,
+            is_training=False,
+        )
+        return _Gradients(found.x_backprop, found.scale_backprop, found.offset_backprop)
+    # On a GPU that kernel is not deterministic, and refuses where runs ask for it to be.
+    inverse = tf.math.rsqrt(variance + epsilon)
+    wide = tf.cast(upstream, tf.float32)
+    of_gamma = tf.reduce_sum(wide * (tf.cast(x, tf.float32) - mean), axis=[0, 1, 2]) * inverse
+    of_beta = tf.reduce_sum(wide, axis=[0, 1, 2])
+    return _Gradients(tf.cast(wide * (gamma * inverse), x.dtype), of_gamma, of_beta)
 
 
 def _mean_over_replicas(values):

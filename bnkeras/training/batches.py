@@ -54,6 +54,16 @@ class Batches(ABC):
         """Return how many batches `evaluation` has."""
 
     @property
+    def extent(self) -> dict[str, Any]:
+        """How much there is of everything, JSON-ready: many workers have to have as much."""
+        splits = ("test", self.watched[0])
+        return {
+            "steps": self.steps,
+            "examples": self.examples,
+            "evaluation_steps": {split: self.evaluation_steps(split) for split in splits},
+        }
+
+    @property
     def watched(self) -> tuple[str, str]:
         """The split to evaluate after each epoch, and the prefix of its metrics.
 

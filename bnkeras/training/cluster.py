@@ -2,12 +2,18 @@
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from bnkeras.errors import ClusterError
 
+# A host, which may be an IPv6 address in brackets, and a port from 1 to 65535.
+_ADDRESS = re.compile(
+    r"(\[[^\]]+\]|[^:\s]+):(6553[0-5]|655[0-2]\d|65[0-4]\d{2}|6[0-4]\d{3}|[1-5]\d{4}|[1-9]\d{0,3})",
+    re.ASCII,
+)
 _EXAMPLE = (
     '{"cluster": {"worker": ["host-a:12345", "host-b:12345"]}, '
     '"task": {"type": "worker", "index": 0}}'
@@ -76,7 +82,7 @@ def find_cluster(environment: Mapping[str, str] = os.environ) -> Cluster | None:
     kind, index = task.get("type"), task.get("index")
     if kind not in addresses:
         raise _refused(f"the task is of type {kind!r}")
-    if not isinstance(index, int) or not 0 <= index < len(addresses[kind]):
+    if type(index) is not int or not 0 <= index < len(addresses[kind]):
         raise _refused(
             f"the task is {kind} {index!r}, and the cluster has {len(addresses[kind])} of them"
         )
@@ -94,7 +100,7 @@ def _table(config: Any, key: str) -> dict[str, Any]:
 
 def _addresses(job: str, values: Any) -> list[str]:
     if not isinstance(values, list) or not all(
-        isinstance(value, str) and value.rpartition(":")[2].isdigit() for value in values
+        isinstance(value, str) and _ADDRESS.fullmatch(value) for value in values
     ):
         raise _refused(f"the addresses of {job} are a list of 'host:port'; received {values!r}")
     doubled = next((value for value in values if values.count(value) > 1), None)

@@ -21,8 +21,9 @@ class Data:
     Each yields batches (x, y): the network's inputs as they are to be, and integer labels
     [batch]. The training batches are all of the recipe's `train.batch_size` and are read
     again in every epoch.
-    A resumed run goes on where it was if the dataset yields the same batches again: give a
-    shuffle a seed, and `reshuffle_each_iteration=False`.
+    With many workers all hand over the same datasets, not shares of them: each takes its
+    rows of every batch. A resumed run goes on where it was if the dataset yields the same
+    batches again: give a shuffle a seed, and `reshuffle_each_iteration=False`.
 
     Attributes:
         train: training batches.

@@ -40,6 +40,9 @@ class Loop:
             make: makes the dataset of a worker's rows of each batch. What it yields is
                 divided among the worker's replicas. The number of steps is for the caller
                 to count: with many workers there is no end, and batches begin anew.
+
+        Returns:
+            A dataset, or what the strategy distributes of one: an iterable of global batches.
         """
 
         def of_worker(context: tf.distribute.InputContext) -> tf.data.Dataset:

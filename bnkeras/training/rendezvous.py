@@ -27,7 +27,7 @@ def meet(cluster: Cluster, seconds: float) -> None:
         seconds: how long to wait.
 
     Raises:
-        ClusterError: the chief's port is in use, or its address is not known.
+        ClusterError: the chief's port is in use.
         WorkerLostError: not all have come in time.
     """
     deadline = time.monotonic() + seconds
@@ -58,7 +58,7 @@ def _wait_for_others(cluster: Cluster, deadline: float, seconds: float) -> None:
                 arrived.append(connection)
                 missing.discard(_index_of(connection))
         for connection in arrived:
-            # One that has gone meanwhile is TensorFlow's to report.
+            # One that has gone meanwhile would be waited for by TensorFlow.
             with suppress(OSError):
                 connection.sendall(_GO)
                 # They close first, so that no half-closed connection keeps the port.

@@ -43,11 +43,11 @@ class RunResult:
 
     Attributes:
         directory: the run directory.
-        export: the compact export in it.
+        export: the compact export in it; of many workers, the chief has it.
         figures: what `result.json` holds: `test_accuracy`, `test_loss` and, with many
             classes, `test_top5_accuracy`,
             `parameters` (see `bnkeras.parameter_counts`), `export_bytes`,
-            `epoch` (whose weights were kept), `epochs`, `seconds` of training.
+            `epoch` (whose weights were kept), `epochs`, `seconds` of training, `precision`.
         finished_before: whether an earlier call had finished the run already.
     """
 
@@ -73,7 +73,9 @@ def run(
 
     With many workers (`strategy.name`, and TF_CONFIG in the environment), all of them
     make this call, and the first, the chief, writes the directory. The others need not
-    see it: the chief sends them what it reads. Callbacks run in every worker.
+    see it: the chief sends them what it reads. Callbacks run in every worker; whether they
+    stop the run is for those of the chief to say. To read metrics is an exchange in which
+    all workers take part.
 
     Turns on deterministic operations for this process.
 
@@ -113,8 +115,11 @@ def run(
             finished = workers.from_chief(finished)
             if finished is not None:
                 return result(finished, finished_before=True)
+            # Before anything that has to be alike: the network, the number of steps.
+            workers.check_agreement({"recipe": recipe.as_dict()})
             replicas = strategy.num_replicas_in_sync
             batches = open_batches(recipe, directory, data_dir, data, replicas)
+            workers.check_agreement({"data": batches.extent})
             patience = workers.watched(recipe.strategy.timeout_seconds)
             with batches.naming_corrupt_records(), patience:
                 training = _Run(recipe, directory, batches, strategy, workers, callbacks)
@@ -167,7 +172,7 @@ class _Run:
         self.precision = self._precision(strategy)
         with strategy.scope():
             self.model = compiled_model(recipe, batches, self.precision)
-        workers.check_agreement({"recipe": recipe.as_dict(), "data": batches.source})
+        workers.check_agreement({"data": batches.source})
         # Only now, when nothing in the recipe can be refused any more, is the directory its own.
         directory.begin(recipe, {"command": command_line(), **environment()})
         if recipe.train.precision == "auto":
@@ -189,13 +194,14 @@ class _Run:
         self.checkpoints.restore()
         step = self._step()
         # What was written of epochs after the checkpoint will be written again.
-        self.rows = self.workers.from_chief(self.directory.rows()[: step // self.steps])
-        if len(self.rows) < step // self.steps:
+        self.rows = self.directory.rows()[: step // self.steps]
+        if self.workers.is_chief and len(self.rows) < step // self.steps:
             raise RunError(
                 f"{self.directory.path} has a checkpoint of {step // self.steps} epochs and the "
                 f"metrics of {len(self.rows)}. Put back its metrics.json, or remove "
                 f"{self.directory.checkpoints} to begin the run anew."
             )
+        self.rows = self.workers.from_chief(self.rows)
         try:
             self._train(step)
         except KeyboardInterrupt:
@@ -215,8 +221,10 @@ class _Run:
             result |= self._export(result)
             self.directory.write_result(result)
             self.checkpoints.remove()
-        # The others end when the export is there.
-        return self.workers.from_chief(result)
+        # The others end when the export is there, and the chief when they know.
+        result = self.workers.from_chief(result)
+        self.workers.from_chief(None)
+        return result
 
     def _train(self, step: int) -> None:
         self.model.stop_training = False
@@ -246,6 +254,7 @@ class _Run:
             if self.recipe.train.keep == "best":
                 self.checkpoints.forget_best_but(self._kept_epoch())
             saved_at = time.monotonic()
+            self.model.stop_training = self.workers.from_chief(self.model.stop_training)
         self.callbacks.on_train_end()
 
     def _precision(self, strategy: tf.distribute.Strategy) -> str:

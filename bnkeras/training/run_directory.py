@@ -13,6 +13,7 @@ from filelock import FileLock, Timeout
 
 from bnkeras.errors import RunDirectoryError, RunError
 from bnkeras.recipe import Recipe, load
+from bnkeras.training.precision import PRECISIONS
 
 # Settings that have no part in what a run comes to.
 _WITHOUT_EFFECT = (
@@ -111,7 +112,11 @@ class RunDirectory:
     def precision(self) -> str | None:
         """Return the precision that was chosen when the run began, if it was."""
         chosen = self._read("precision.json", dict)
-        return chosen and chosen["precision"]
+        if chosen is None:
+            return None
+        if chosen.get("precision") not in PRECISIONS:
+            raise _unreadable(self.path / "precision.json", "it holds no precision")
+        return chosen["precision"]
 
     def record_precision(self, precision: str) -> None:
         """Keep the precision that was chosen."""

@@ -68,18 +68,22 @@ def _mirrored(devices: tuple[str, ...]) -> tf.distribute.Strategy:
     return tf.distribute.MirroredStrategy(devices)
 
 
-@cache
+_started: dict[Cluster, tf.distribute.Strategy] = {}
+
+
 def _multiworker(cluster: Cluster, timeout_seconds: float) -> tf.distribute.Strategy:
-    meet(cluster, timeout_seconds)
-    try:
-        return tf.distribute.MultiWorkerMirroredStrategy()
-    except RuntimeError as error:
-        if "program startup" not in str(error):
-            raise
-        raise RunError(
-            "Many workers have to find each other before TensorFlow computes anything in this "
-            "process. Call `run` first, or use the command line."
-        ) from error
+    if cluster not in _started:
+        meet(cluster, timeout_seconds)
+        try:
+            _started[cluster] = tf.distribute.MultiWorkerMirroredStrategy()
+        except RuntimeError as error:
+            if "program startup" not in str(error):
+                raise
+            raise RunError(
+                "Many workers have to find each other before TensorFlow computes anything in this "
+                "process. Call `run` first, or use the command line."
+            ) from error
+    return _started[cluster]
 
 
 def _divide_cpu(count: int) -> None:

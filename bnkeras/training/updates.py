@@ -5,14 +5,14 @@ and writes all of it: for the four million values of a perceptron that is two th
 training step.
 """
 
+import keras
+
 
 def fits(gradient, variable) -> bool:
     """Whether the kernels below take `gradient` and `variable`.
 
     They do on TensorFlow, of data type float32. XLA has its own fusion, and compiles them too.
     """
-    import keras
-
     return keras.backend.backend() == "tensorflow" and all(
         keras.backend.standardize_dtype(each.dtype) == "float32" for each in (gradient, variable)
     )
@@ -30,6 +30,8 @@ def momentum(variable, slot, gradient, learning_rate, factor: float) -> None:
         gradient: a dense tensor of its shape.
         learning_rate: float32 scalar.
         factor: the momentum.
+
+    Source: Frankle et al. 2021, appendix B, with PyTorch's form of momentum.
     """
     import tensorflow as tf
 
@@ -80,6 +82,4 @@ def adam(variable, moments, gradient, learning_rate, betas, epsilon: float, step
 
 def _handle(variable):
     """Return the resource behind a variable of Keras or TensorFlow, on the current replica."""
-    import keras
-
     return (variable.value if isinstance(variable, keras.Variable) else variable).handle

@@ -14,12 +14,15 @@ from bnkeras.errors import RunError, WorkerLostError
 from bnkeras.training.cluster import Cluster
 from bnkeras.training.watchdog import Watchdog
 
-# How TensorFlow reports that another process has ended, restarted or gone silent.
+# How TensorFlow reports that another process has ended, restarted or gone silent,
 _LOST = (
     tf.errors.UnavailableError,
     tf.errors.AbortedError,
     tf.errors.DeadlineExceededError,
     tf.errors.CancelledError,
+)
+# and what may also be an error of this process, which then speaks of no other.
+_PERHAPS_LOST = (
     tf.errors.InternalError,
     tf.errors.UnknownError,
     tf.errors.FailedPreconditionError,
@@ -30,7 +33,7 @@ class Workers:
     """The workers that train together, or this process alone.
 
     All workers call a method at the same place of the program, since all have a part in
-    the exchange. In a process alone both methods leave everything as it is.
+    the exchange. In a process alone they leave everything as it is.
 
     Args:
         strategy: the strategy.
@@ -71,10 +74,9 @@ class Workers:
         Raises:
             RunError: this worker's facts are not the chief's.
         """
-        mine = dict(_flat(facts))
-        chiefs = self.from_chief(mine)
         # As JSON has it, which knows no tuples.
-        mine = json.loads(json.dumps(mine))
+        mine = json.loads(json.dumps(dict(_flat(facts))))
+        chiefs = self.from_chief(mine)
         changed = [key for key in mine | chiefs if mine.get(key) != chiefs.get(key)]
         if changed:
             listed = "\n".join(
@@ -98,17 +100,16 @@ class Workers:
 
     def _chiefs(self, values: np.ndarray) -> np.ndarray:
         """Return the chief's `values`, as large as those of the others."""
+        return self._sum_of_chief(tf.constant(values)).numpy()
 
-        @tf.function(autograph=False)
-        def summed(values):
-            def own():
-                place = tf.distribute.get_replica_context().replica_id_in_sync_group
-                # x + −0 is x, also where x is −0.
-                return tf.where(place == 0, values, tf.constant(-0.0, values.dtype))
+    @tf.function(autograph=False)
+    def _sum_of_chief(self, values: tf.Tensor) -> tf.Tensor:
+        def own():
+            place = tf.distribute.get_replica_context().replica_id_in_sync_group
+            # x + −0 is x, also where x is −0.
+            return tf.where(place == 0, values, tf.constant(-0.0, values.dtype))
 
-            return self._strategy.reduce("SUM", self._strategy.run(own), axis=None)
-
-        return summed(tf.constant(values)).numpy()
+        return self._strategy.reduce("SUM", self._strategy.run(own), axis=None)
 
 
 @contextmanager
@@ -120,8 +121,9 @@ def naming_lost_workers(cluster: Cluster | None) -> Iterator[None]:
     """
     try:
         yield
-    except _LOST as error:
-        if cluster is None:
+    except _LOST + _PERHAPS_LOST as error:
+        speaks_of_another = re.search(r"aborted by|grpc|/task:", str(error))
+        if cluster is None or not (isinstance(error, _LOST) or speaks_of_another):
             raise
         raise WorkerLostError(
             f"This is {cluster}, and {_lost_worker(error, cluster)} has stopped or gone silent: "

@@ -136,12 +136,12 @@ def test_a_lost_worker_ends_the_others_and_all_resume(lost, folder, whole, tmp_p
 
 @pytest.mark.slow
 def test_workers_of_other_recipes_are_refused(folder, tmp_path):
-    workers = start(folder, tmp_path / "run", only=(1, "train.l2=0.5"))
+    workers = start(folder, tmp_path / "run", only=(1, "model.depth=14"))
     outputs = [worker.communicate(timeout=60) for worker in workers]
     assert [worker.returncode for worker in workers] == [1, 1]
     message = outputs[1][1]
     assert "the chief has other ones:" in message
-    assert "recipe.train.l2: 0.0001 there, 0.5 here" in message
+    assert "recipe.model.depth: 8 there, 14 here" in message
 
 
 @pytest.mark.slow
