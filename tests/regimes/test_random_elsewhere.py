@@ -33,7 +33,7 @@ with strategy.scope():
     model.compile(SGD(0.1), loss, jit_compile=False)
     model.optimizer.build(model.trainable_variables)
 loop = Loop(model, strategy)
-for batch in loop.distribute(tf.data.Dataset.from_tensor_slices((x, y)).batch(32)):
+for batch in loop.distribute(lambda share: tf.data.Dataset.from_tensor_slices((x, y)).batch(32)):
     loop.train_step(batch)
 
 fresh = {v.path: np.array(v) for v in bnkeras.build("resnet_cifar", **SMALL).variables}

@@ -14,7 +14,7 @@ import bnkeras
 
 SETTINGS = ["model.depth=8", "train.epochs=5", "train.checkpoint_minutes=1e-9"]
 SYNCHRONISED = "strategy.sync_bn=true"
-# Eleven steps an epoch, so that the questions of step 50 are in the middle of one.
+# Twenty-two steps an epoch, so that the question after step 50 is in the middle of one.
 
 
 def free_ports(count):
