@@ -1,13 +1,11 @@
-"""Where the time of one training step goes, operation by operation, and what each needs at least.
+"""Where the time of one training step goes, by kinds of operations.
 
     python benchmarks/step_profile.py [--network NAME] [--regime NAME] [--precision POLICY]
 
-TensorFlow's profiler times the operations of some steps. Beside the sum of each kind stands
-what it would take at the rates measured in the same process: floating-point operations of
-convolutions and products over the rate of a product of two 2048×2048 matrices, or bytes over
-the bandwidth of a copy, whichever takes longer. Bytes are inputs and outputs, the inputs of
-BatchNorm twice: its statistics are known only after all of them. Operations that run at the
-same time count in full, so the sum may exceed the step.
+TensorFlow's profiler times the operations of some steps. Beside the sum of each kind stand the
+floating-point operations of convolutions and products, and what share their rate is of that of a
+product of two 2048×2048 matrices, measured in the same process. Operations that run at the same
+time count in full, so the sum may exceed the step.
 """
 
 import argparse
@@ -51,7 +49,7 @@ KINDS = {
     "dense layer": "MatMul",
 }
 REST = "all else"
-COLUMNS = ("ops", "ms", "GFLOP", "MB", "floor ms", "reached")
+COLUMNS = ("ops", "ms", "GFLOP", "of product")
 
 
 def kind_of(operation: str) -> str:
@@ -104,18 +102,12 @@ def profiled(loop: Loop, batch: tuple[tf.Tensor, tf.Tensor], steps: int) -> tupl
     return times, counts
 
 
-def work(loop: Loop, batch: tuple[tf.Tensor, tf.Tensor]) -> tuple[Counter, Counter]:
-    """Return floating-point operations and bytes of a step, by kind, from its graph."""
-    operations, moved = Counter(), Counter()
+def work(loop: Loop, batch: tuple[tf.Tensor, tf.Tensor]) -> Counter:
+    """Return floating-point operations of a step, by kind, from its graph."""
+    operations = Counter()
     for node in loop.train_step.get_concrete_function(batch).graph.get_operations():
-        kind = kind_of(node.type)
-        inputs, outputs = list(node.inputs), list(node.outputs)[:1]
-        if kind == REST or not all(t.shape.is_fully_defined() for t in (*inputs, *outputs)):
-            continue
-        again = 2 if kind.startswith("BatchNorm") else 1
-        moved[kind] += again * sum(map(_bytes, inputs)) + sum(map(_bytes, outputs))
-        operations[kind] += _operations(node, inputs, outputs)
-    return operations, moved
+        operations[kind_of(node.type)] += _operations(node, node.inputs, node.outputs)
+    return operations
 
 
 def _operations(node: tf.Operation, inputs: list, outputs: list) -> int:
@@ -137,11 +129,6 @@ def _size(tensor: tf.Tensor) -> int:
     return tensor.shape.num_elements()
 
 
-def _bytes(tensor: tf.Tensor) -> int:
-    # A variable's handle has no size of its own, nor has its reading a cost.
-    return 0 if tensor.dtype == tf.resource else _size(tensor) * tensor.dtype.size
-
-
 def best(action, repeats: int = 10) -> float:
     """Return the seconds of the fastest call of `action`, after one that warms up."""
     action()
@@ -153,15 +140,12 @@ def best(action, repeats: int = 10) -> float:
     return min(times)
 
 
-def rates(precision: str) -> tuple[float, float]:
-    """Return operations per second of a product of matrices, and bytes per second of a copy."""
+def rate(precision: str) -> float:
+    """Return the floating-point operations per second of a product of matrices."""
     values = np.random.default_rng(1).normal(size=(2048, 2048))
     matrix = tf.constant(values, keras.DTypePolicy(precision).compute_dtype)
     product = tf.function(tf.matmul)
-    source = np.ones(2**25, np.float32)
-    target = np.empty_like(source)
-    seconds = best(lambda: product(matrix, matrix))
-    return 2 * 2048**3 / seconds, 2 * source.nbytes / best(lambda: np.copyto(target, source))
+    return 2 * 2048**3 / best(lambda: product(matrix, matrix))
 
 
 def main() -> None:
@@ -184,33 +168,26 @@ def main() -> None:
     steps = [run_step(loop, batch) for _ in range(options.steps)]
     busy = (time.process_time() - before) / (sum(steps) / 1e3)
     times, counts = profiled(loop, batch, options.steps)
-    operations, moved = work(loop, batch)
-    multiplying, copying = rates(options.precision)
+    operations, multiplying = work(loop, batch), rate(options.precision)
 
     low, middle, high = np.percentile(steps, [10, 50, 90])
     print(
         f"{options.network}, {options.regime}, {options.precision}, batch {BATCH}: "
         f"{middle:.1f} ms a step ({low:.1f}-{high:.1f}), {busy:.2f} of {os.cpu_count()} cores "
-        f"busy\nproduct {multiplying / 1e9:.0f} GFLOP/s, copy {copying / 1e9:.0f} GB/s"
+        f"busy; product {multiplying / 1e9:.0f} GFLOP/s"
     )
-    print(f"\n{'kind':32}" + "".join(f"{column:>10}" for column in COLUMNS))
-    floors = {
-        kind: 1e3 * max(operations[kind] / multiplying, moved[kind] / copying) for kind in times
-    }
+    print(f"\n{'kind':32}" + "".join(f"{column:>12}" for column in COLUMNS))
     for kind, taken in times.most_common():
-        # TensorFlow fuses a ReLU into the BatchNorm before it: its work is then in that kind.
-        reached = f"{floors[kind] / taken:10.0%}" if floors[kind] and kind != REST else ""
-        print(
-            f"{kind:32}{counts[kind]:10.0f}{taken:10.2f}{operations[kind] / 1e9:10.2f}"
-            f"{moved[kind] / 1e6:10.1f}{floors[kind]:10.2f}{reached}"
-        )
-    total = sum(operations[kind] for kind in KINDS if "convolution" in kind)
+        count = operations[kind]
+        reached = f"{1e3 * count / taken / multiplying:12.0%}" if count else ""
+        shown = f"{count / 1e9:12.2f}" if count else " " * 12
+        print(f"{kind:32}{counts[kind]:12.0f}{taken:12.2f}{shown}{reached}")
+    # The graph also has the gradients of frozen kernels, which TensorFlow leaves out.
+    total = sum(operations[kind] for kind in times)
     print(
-        f"{'sum':32}{sum(counts.values()):10.0f}{sum(times.values()):10.2f}"
-        f"{sum(operations.values()) / 1e9:10.2f}{sum(moved.values()) / 1e6:10.1f}"
-        f"{sum(floors.values()):10.2f}\n\nconvolutions' operations over the whole step: "
-        f"{total / middle / 1e6:.0f} GFLOP/s, {total / middle * 1e3 / multiplying:.0%} of the "
-        f"product"
+        f"{'sum':32}{sum(counts.values()):12.0f}{sum(times.values()):12.2f}{total / 1e9:12.2f}\n\n"
+        f"over the whole step: {total / middle / 1e6:.0f} GFLOP/s, "
+        f"{total / middle * 1e3 / multiplying:.0%} of the product"
     )
 
 
