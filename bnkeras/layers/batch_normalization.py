@@ -2,6 +2,7 @@
 
 import keras
 
+from bnkeras.layers.images import normalize_images
 from bnkeras.layers.rows import normalize_rows
 from bnkeras.layers.synchronized import normalize_over_replicas, replicas
 
@@ -59,39 +60,31 @@ class BatchNormalization(keras.layers.BatchNormalization):
         channels = self.moving_mean.shape[0]
         # The kernel takes images; normalization sees every other rank as 1×1 images.
         images = inputs if inputs.shape.rank == 4 else tf.reshape(inputs, [-1, 1, 1, channels])
-        use_batch = bool(training and self.trainable)
         scale = tf.ones([channels]) if self.gamma is None else self.gamma.value
         offset = tf.zeros([channels]) if self.beta is None else self.beta.value
-        if use_batch and self.synchronized and replicas() > 1:
-            y, mean, variance = normalize_over_replicas(
-                images, scale, offset, self.moving_mean.value, self.epsilon
-            )
+        if training and self.trainable:
+            if self.synchronized and replicas() > 1:
+                center = self.moving_mean.value
+                normalized = normalize_over_replicas(images, scale, offset, center, self.epsilon)
+            # On a CPU; a GPU has a kernel that is faster for rows, too.
+            elif inputs.shape.rank < 4 and not tf.config.list_logical_devices("GPU"):
+                normalized = normalize_rows(inputs, scale, offset, self.epsilon)
+            else:
+                normalized = normalize_images(images, scale, offset, self.epsilon)
+            y, mean, variance = normalized
             self._move(self.moving_mean, mean)
             self._move(self.moving_variance, variance)
-            return y if inputs.shape.rank == 4 else tf.reshape(y, tf.shape(inputs))
-        # On a CPU; a GPU has a kernel that is faster for rows, too.
-        if use_batch and inputs.shape.rank < 4 and not tf.config.list_logical_devices("GPU"):
-            y, mean, variance = normalize_rows(inputs, scale, offset, self.epsilon)
-            self._move(self.moving_mean, mean)
-            self._move(self.moving_variance, variance)
-            return y
-        empty = tf.zeros([0])
-        fused = tf.raw_ops.FusedBatchNormV3(
-            x=images,
-            scale=scale,
-            offset=offset,
-            mean=empty if use_batch else self.moving_mean.value,
-            variance=empty if use_batch else self.moving_variance.value,
-            epsilon=self.epsilon,
-            is_training=use_batch,
-        )
-        if use_batch:
-            count = tf.cast(tf.size(images) // channels, tf.float32)
-            # The kernel hands out n / (n − 1) times the variance that it divides by.
-            biased = fused.batch_variance * (tf.maximum(count - 1.0, 1.0) / count)
-            self._move(self.moving_mean, fused.batch_mean)
-            self._move(self.moving_variance, biased)
-        return fused.y if inputs.shape.rank == 4 else tf.reshape(fused.y, tf.shape(inputs))
+        else:
+            y = tf.raw_ops.FusedBatchNormV3(
+                x=images,
+                scale=scale,
+                offset=offset,
+                mean=self.moving_mean.value,
+                variance=self.moving_variance.value,
+                epsilon=self.epsilon,
+                is_training=False,
+            ).y
+        return y if inputs.shape.rank == 4 else tf.reshape(y, tf.shape(inputs))
 
     def _fusable(self, inputs) -> bool:
         if keras.backend.backend() != "tensorflow" or self.renorm:

@@ -2,6 +2,8 @@
 
 from typing import Any, NamedTuple
 
+from bnkeras.layers.images import normalize_images
+
 
 def replicas() -> int:
     """Return how many replicas train together; 1 outside of a replica of a strategy."""
@@ -41,21 +43,13 @@ def normalize_over_replicas(images, gamma, beta, center, epsilon: float):
     """
     import tensorflow as tf
 
-    channels = images.shape[-1]
-    local = tf.raw_ops.FusedBatchNormV3(
-        x=images,
-        scale=tf.ones([channels]),
-        offset=tf.zeros([channels]),
-        mean=tf.zeros([0]),
-        variance=tf.zeros([0]),
-        epsilon=epsilon,
-        is_training=True,
+    channels = gamma.shape[0]
+    _, own_mean, own_variance = normalize_images(
+        images, tf.ones([channels]), tf.zeros([channels]), epsilon
     )
     count = tf.cast(tf.size(images) // channels, tf.float32)
-    # The kernel hands out n / (n − 1) times the variance that it divides by.
-    local_variance = local.batch_variance * (tf.maximum(count - 1.0, 1.0) / count)
-    distance = local.batch_mean - center
-    first, second = _mean_over_replicas([distance, local_variance + tf.square(distance)])
+    distance = own_mean - center
+    first, second = _mean_over_replicas([distance, own_variance + tf.square(distance)])
     mean = tf.stop_gradient(center + first)
     variance = tf.stop_gradient(tf.maximum(second - tf.square(first), 0.0))
 
