@@ -1,9 +1,6 @@
 """The directory of one training run, and the files in it."""
 
-import csv
-import io
 import json
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -12,6 +9,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from bnkeras.errors import RunDirectoryError, RunError
+from bnkeras.files import write_csv, write_json, write_text
 from bnkeras.recipe import Recipe, load
 from bnkeras.training.precision import PRECISIONS
 
@@ -88,7 +86,7 @@ class RunDirectory:
         if not self._recipe.exists():
             write_text(self._recipe, recipe.to_toml())
         starts = self._read("environment.json", list) or []
-        write_text(self.path / "environment.json", _json([*starts, start]))
+        write_json(self.path / "environment.json", [*starts, start])
 
     def record_data(self, source: dict[str, Any]) -> None:
         """Keep what the data are; at a resume, compare them with what they were.
@@ -98,7 +96,7 @@ class RunDirectory:
         """
         began = self._read("data.json", dict)
         if began is None:
-            write_text(self.path / "data.json", _json(source))
+            write_json(self.path / "data.json", source)
         elif began != source:
             changed = [key for key in began | source if began.get(key) != source.get(key)]
             listed = "\n".join(
@@ -120,7 +118,7 @@ class RunDirectory:
 
     def record_precision(self, precision: str) -> None:
         """Keep the precision that was chosen."""
-        write_text(self.path / "precision.json", _json({"precision": precision}))
+        write_json(self.path / "precision.json", {"precision": precision})
 
     def rows(self) -> list[dict[str, Any]]:
         """Return the rows of the epochs so far."""
@@ -128,12 +126,8 @@ class RunDirectory:
 
     def write_rows(self, rows: Sequence[dict[str, Any]]) -> None:
         """Write the rows of all epochs, as JSON and as CSV."""
-        write_text(self.path / "metrics.json", _json(rows))
-        table = io.StringIO()
-        writer = csv.DictWriter(table, fieldnames=list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-        write_text(self.path / "metrics.csv", table.getvalue())
+        write_json(self.path / "metrics.json", rows)
+        write_csv(self.path / "metrics.csv", rows)
 
     def result(self) -> dict[str, Any] | None:
         """Return the final figures, or None for a run that is not finished."""
@@ -141,7 +135,7 @@ class RunDirectory:
 
     def write_result(self, result: dict[str, Any]) -> None:
         """Write the final figures, which marks the run as finished."""
-        write_text(self.path / "result.json", _json(result))
+        write_json(self.path / "result.json", result)
 
     @property
     def _recipe(self) -> Path:
@@ -193,17 +187,3 @@ def _unreadable(file: Path, reason: object) -> RunError:
         f"{file} cannot be read ({reason}). Put back a copy of the file, or remove {file.parent} "
         f"to begin the run anew."
     )
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file beside its place and rename it, so that nobody reads half of it."""
-    partial = path.with_name(f".{path.name}.partial")
-    with partial.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, indent=1, ensure_ascii=False) + "\n"
