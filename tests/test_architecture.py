@@ -27,9 +27,11 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 # the command line the package itself, whose names are re-exports from the rooms.
 _BASE = {"errors", "seeding"}
 _NETWORKS = _BASE | {"layers", "models", "regimes"}
-_TRAINING = _NETWORKS | {"compact", "pipelines", "recipe", "recipes", "training"}
+_TRAINING = _NETWORKS | {"compact", "files", "pipelines", "recipe", "recipes", "training"}
+_ANALYSIS = _TRAINING | {"reporting", "analysis"}
 MAY_IMPORT = {
     "errors": set(),
+    "files": set(),
     "seeding": {"errors"},
     "layers": _BASE,
     "models": _BASE | {"layers"},
@@ -40,8 +42,10 @@ MAY_IMPORT = {
     "recipe": _BASE | {"models", "regimes", "pipelines", "recipes"},
     "training": _TRAINING - {"training"},
     "tuning": _TRAINING,
-    "analysis": _TRAINING,
-    "cli": _TRAINING | {"tuning", "analysis", "bnkeras"},
+    "reporting": {"errors", "files"},
+    "analysis": _ANALYSIS - {"analysis"},
+    "studies": _ANALYSIS,
+    "cli": _ANALYSIS | {"tuning", "studies", "bnkeras"},
 }
 
 # These import only Keras, NumPy and the standard library when they are imported, so

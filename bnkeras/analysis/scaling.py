@@ -4,10 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from bnkeras.analysis.cost import StepCost
-from bnkeras.analysis.gamma import check_matplotlib
-
-# Okabe and Ito's colours, which colour-blind readers can tell apart.
-_COLOURS = ("#0072B2", "#E69F00")
+from bnkeras.reporting import COLOURS, new_figure
 
 
 def plot_scaling(curves: Mapping[str, Mapping[str, Sequence[StepCost]]], path: Path) -> Path:
@@ -20,15 +17,10 @@ def plot_scaling(curves: Mapping[str, Mapping[str, Sequence[StepCost]]], path: P
     Raises:
         MissingDependencyError: matplotlib is not installed.
     """
-    check_matplotlib()
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(4.5 * len(curves) + 0.5, 4), layout="constrained")
-    FigureCanvasAgg(figure)
-    panels = figure.subplots(1, len(curves), sharey=True, squeeze=False)[0]
+    size = (4.5 * len(curves) + 0.5, 4)
+    figure, (panels,) = new_figure(1, len(curves), size=size, sharey=True)
     for panel, (title, regimes) in zip(panels, curves.items(), strict=True):
-        for (regime, costs), colour in zip(regimes.items(), _COLOURS, strict=False):
+        for (regime, costs), colour in zip(regimes.items(), COLOURS, strict=False):
             devices = [one.devices for one in costs]
             linear = [n / costs[0].devices * costs[0].examples_per_second for n in devices]
             panel.plot(devices, linear, ":", color=colour, linewidth=1)
@@ -46,10 +38,9 @@ def plot_scaling(curves: Mapping[str, Mapping[str, Sequence[StepCost]]], path: P
         panel.set_yscale("log")
         panel.set_xticks(devices, map(str, devices))
         panel.margins(x=0.14)
-        panel.set_title(title, loc="left", fontsize=10)
+        panel.set_title(title)
         panel.set_xlabel("GPUs")
-        panel.spines[["top", "right"]].set_visible(False)
     panels[0].set_ylabel("examples/s; dotted: in proportion")
-    panels[0].legend(frameon=False)
+    panels[0].legend()
     figure.savefig(path, dpi=130)
     return path

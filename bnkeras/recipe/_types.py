@@ -75,6 +75,7 @@ def _increasing(values: tuple[int, ...]) -> tuple[int, ...]:
 
 
 Text = Annotated[str, Field(min_length=1), Rule("text that is not empty")]
+Texts = Annotated[tuple[Text, ...], Strict(False), Rule("a list of texts")]
 Flag = Annotated[bool, Rule("true or false")]
 Count = Annotated[int, Field(ge=1), Rule("an integer ≥ 1")]
 Amount = Annotated[int, Field(ge=0), Rule("an integer ≥ 0")]

@@ -16,7 +16,7 @@ from bnkeras.recipe._parts import part, part_names
 from bnkeras.regimes import REGIMES
 
 FOLDER = Path(bnkeras.recipes.__file__).parent
-FILES = sorted(FOLDER.rglob("*.toml"))
+FILES = sorted([*FOLDER.glob("models/*.toml"), *FOLDER.glob("regimes/*.toml")])
 NAMES = recipe.names()
 
 

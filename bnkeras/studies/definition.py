@@ -1,0 +1,76 @@
+"""What a study is: grids of recipes, the figures drawn of them, and the paper's values."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from bnkeras.recipe import _types as t
+from bnkeras.recipe._section import Section
+
+Measure = Literal["accuracy", "top5", "small_gamma", "dead_relus"]
+
+
+class About(Section):
+    """`[about]`: what a study asks, and of which figure it is."""
+
+    title: t.Text = Field(description="what it is, in one line")
+    source: t.Text = Field(description="paper and figure")
+    question: t.Text = Field(description="what its report opens with")
+
+
+class Grid(Section):
+    """`[[grid]]`: each of these models with each of these regimes, and every variant."""
+
+    models: t.Texts = Field(description="model parts of recipes, such as resnet14")
+    regimes: t.Texts = Field(description="regimes, such as bnonly or random2")
+    set: t.Texts = Field((), description="settings as after --set")
+    series: t.Text | None = Field(None, description="its name in figures, in place of the regime's")
+
+
+class Variant(Section):
+    """`[[variant]]`: settings with which every member of every grid runs once."""
+
+    name: t.Text = Field(description="its name, in figures too")
+    set: t.Texts = Field((), description="settings as after --set")
+
+
+class Figure(Section):
+    """`[[figure]]`: one picture of the report."""
+
+    kind: Literal["accuracy", "slopes", "scales", "small_scales", "clamping", "zeros"] = Field(
+        description="what is drawn"
+    )
+    title: t.Text = Field(description="its title")
+    x: Literal["depth", "width", "k", "model", "variant"] = Field(
+        "depth", description="what stands along the axis, or makes the columns of panels"
+    )
+    lines: Literal["series", "variant", "model"] = Field(
+        "series", description="what has a colour of its own, or makes the rows of panels"
+    )
+    measure: Measure = Field("accuracy", description="what is drawn of accuracies")
+    of: Literal["gamma", "beta"] = Field("gamma", description="what is drawn of scales")
+    series: t.Texts = Field((), description="the series to draw; all, where none is named")
+
+
+class PaperValue(Section):
+    """`[[paper]]`: a value that a paper gives of a member, in %."""
+
+    model: t.Text = Field(description="the model part of its recipe")
+    regime: t.Text = Field(description="its regime")
+    variant: t.Text | None = Field(None, description="its variant")
+    measure: Measure = Field("accuracy", description="what the value is of")
+    value: t.Accuracy = Field(description="the value, %")
+    spread: t.NotNegative | None = Field(None, description="standard deviation, %")
+    source: t.Text = Field(alias="from", description="where it stands")
+
+
+class Study(Section):
+    """A study as its file gives it."""
+
+    about: About
+    replicates: t.Count = Field(5, description="seeds 0, 1, … of each member")
+    set: t.Texts = Field((), description="settings of all members, as after --set")
+    grid: tuple[Grid, ...] = Field(strict=False, min_length=1)
+    variant: tuple[Variant, ...] = Field((), strict=False)
+    figure: tuple[Figure, ...] = Field(strict=False, min_length=1)
+    paper: tuple[PaperValue, ...] = Field((), strict=False)
