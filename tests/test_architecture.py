@@ -32,6 +32,7 @@ _ANALYSIS = _TRAINING | {"reporting", "analysis"}
 MAY_IMPORT = {
     "errors": set(),
     "files": set(),
+    "settings": {"errors"},
     "seeding": {"errors"},
     "layers": _BASE,
     "models": _BASE | {"layers"},
@@ -39,12 +40,12 @@ MAY_IMPORT = {
     "compact": _NETWORKS,
     "pipelines": _BASE,
     "recipes": set(),
-    "recipe": _BASE | {"models", "regimes", "pipelines", "recipes"},
+    "recipe": _BASE | {"models", "regimes", "pipelines", "recipes", "settings"},
     "training": _TRAINING - {"training"},
-    "tuning": _TRAINING,
+    "tuning": _TRAINING | {"settings"},
     "reporting": {"errors", "files"},
     "analysis": _ANALYSIS - {"analysis"},
-    "studies": _ANALYSIS,
+    "studies": _ANALYSIS | {"settings"},
     "cli": _ANALYSIS | {"tuning", "studies", "bnkeras"},
 }
 

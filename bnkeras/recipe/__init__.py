@@ -21,7 +21,7 @@ from bnkeras.recipe._parts import Entry, catalogue, models, names, regimes
 
 if TYPE_CHECKING:
     from bnkeras.recipe._data import DEFAULT_IMAGE_SIZE, unused_settings
-    from bnkeras.recipe._load import from_settings, load
+    from bnkeras.recipe._load import faults_of, from_settings, load
     from bnkeras.recipe._recipe import Recipe
     from bnkeras.recipe._schema import StrategySettings
     from bnkeras.recipe._types import GIVEN
@@ -33,6 +33,7 @@ __all__ = [
     "Recipe",
     "StrategySettings",
     "catalogue",
+    "faults_of",
     "from_settings",
     "load",
     "models",
@@ -46,6 +47,7 @@ _NEEDS_PYDANTIC = {
     "GIVEN": "_types",
     "Recipe": "_recipe",
     "StrategySettings": "_schema",
+    "faults_of": "_load",
     "from_settings": "_load",
     "load": "_load",
     "unused_settings": "_data",

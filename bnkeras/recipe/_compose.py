@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 from bnkeras.errors import RecipeError, did_you_mean
-from bnkeras.recipe import _toml
 from bnkeras.recipe._draft import Draft
 from bnkeras.recipe._parts import (
     has_regime,
@@ -17,6 +16,7 @@ from bnkeras.recipe._parts import (
     regimes_of,
     splits,
 )
+from bnkeras.settings import toml
 
 _AND_MORE = ", and random<k> for every k"
 
@@ -44,7 +44,7 @@ def gather(reference: str | os.PathLike[str]) -> Draft:
         path = Path(os.path.normpath(folder / wanted))
         if path.resolve() in [known.resolve() for known, _ in chain]:
             refuse_circle([*(known for known, _ in chain), path])
-        table = _toml.read(path, referrer)
+        table = toml.read(path, "recipe", RecipeError, referrer)
         wanted = parent_of(table, path)
         referrer = f"{path} extends {wanted!r}. "
         folder = path.parent

@@ -6,7 +6,7 @@ from pydantic import BaseModel, Discriminator, Field, Tag
 
 from bnkeras.pipelines import DATASETS
 from bnkeras.recipe import _types as t
-from bnkeras.recipe._section import Section
+from bnkeras.settings.section import Section
 
 # That of photographs where a recipe says nothing else.
 DEFAULT_IMAGE_SIZE = 224

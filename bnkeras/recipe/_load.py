@@ -10,9 +10,9 @@ from bnkeras.errors import RecipeError
 from bnkeras.recipe import _overrides
 from bnkeras.recipe._compose import gather, is_path
 from bnkeras.recipe._draft import Draft
-from bnkeras.recipe._faults import Fault, report
 from bnkeras.recipe._recipe import Recipe
 from bnkeras.recipe._validate import validate
+from bnkeras.settings.faults import Fault, report
 
 
 def load(
@@ -37,27 +37,34 @@ def load(
         >>> load("resnet14_bnonly", ["train.epochs=20"]).train.epochs
         20
     """
-    draft = gather(name_or_path)
-    faults = []
-    for text in overrides:
-        parsed = _overrides.parse(text)
-        if isinstance(parsed, Fault):
-            faults.append(parsed)
-        else:
-            draft.amend(_overrides.table(*parsed), f"--set {_overrides.shown(text)}")
-    if seed is not None:
-        draft.amend({"seed": seed}, f"--seed {seed}")
-    path = is_path(name_or_path)
-    recipe, found = _recipe(draft, Path(name_or_path).stem if path else str(name_or_path))
-    faults += found
+    draft, recipe, faults = _read(name_or_path, overrides, seed)
     if recipe is None or faults:
-        raise RecipeError(report(str(name_or_path), faults))
-    as_shipped = not (path or overrides) and seed is None
+        raise RecipeError(report("recipe", str(name_or_path), faults))
+    as_shipped = not (is_path(name_or_path) or overrides) and seed is None
     if draft.base is None or as_shipped:
         return recipe
     # A shipped recipe is valid: a test loads every one.
     shipped, _ = _recipe(gather(draft.base), draft.base)
     return recipe if shipped is None else replace(recipe, changes=shipped.differences(recipe))
+
+
+def faults_of(name_or_path: str | os.PathLike[str], overrides: Sequence[str] = ()) -> list[Fault]:
+    """Return what is wrong with a recipe and with what is set in it, none if it loads.
+
+    A fault that an override causes has the origin `--set TEXT`.
+
+    Args:
+        name_or_path: as for `load`.
+        overrides: as for `load`.
+
+    Raises:
+        RecipeError: there is no such recipe.
+
+    Example:
+        >>> faults_of("resnet14_bnonly", ["train.epochs=0"])[0].origin
+        '--set train.epochs=0'
+    """
+    return _read(name_or_path, overrides, None)[2]
 
 
 def from_settings(settings: Mapping[str, Any], name: str) -> Recipe:
@@ -78,8 +85,26 @@ def from_settings(settings: Mapping[str, Any], name: str) -> Recipe:
     draft.merge(settings, name)
     recipe, faults = _recipe(draft, name)
     if recipe is None:
-        raise RecipeError(report(name, faults))
+        raise RecipeError(report("recipe", name, faults))
     return recipe
+
+
+def _read(
+    name_or_path: str | os.PathLike[str], overrides: Sequence[str], seed: int | None
+) -> tuple[Draft, Recipe | None, list[Fault]]:
+    draft = gather(name_or_path)
+    faults = []
+    for text in overrides:
+        parsed = _overrides.parse(text)
+        if isinstance(parsed, Fault):
+            faults.append(parsed)
+        else:
+            draft.amend(_overrides.table(*parsed), f"--set {_overrides.shown(text)}")
+    if seed is not None:
+        draft.amend({"seed": seed}, f"--seed {seed}")
+    path = is_path(name_or_path)
+    recipe, found = _recipe(draft, Path(name_or_path).stem if path else str(name_or_path))
+    return draft, recipe, faults + found
 
 
 def _recipe(draft: Draft, name: str) -> tuple[Recipe | None, list[Fault]]:

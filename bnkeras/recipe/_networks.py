@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from bnkeras.recipe import _types as t
-from bnkeras.recipe._section import Section
+from bnkeras.settings.section import Section
 
 
 class ModelSettings(Section):

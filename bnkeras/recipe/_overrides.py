@@ -1,9 +1,9 @@
 """`--set KEY=VALUE`, read into tables."""
 
-import tomllib
 from typing import Any
 
-from bnkeras.recipe._faults import Fault
+from bnkeras.settings.faults import Fault
+from bnkeras.settings.toml import read_value
 
 
 def parse(text: str) -> tuple[tuple[str, ...], Any] | Fault:
@@ -33,13 +33,3 @@ def table(path: tuple[str, ...], value: Any) -> dict[str, Any]:
     for key in reversed(path):
         value = {key: value}
     return value
-
-
-def read_value(text: str) -> Any:
-    """Return `text` read as a TOML value, or as it is when it is none."""
-    try:
-        parsed = tomllib.loads(f"value = {text}")
-    except ValueError:
-        return text
-    # A line break would let one value bring other keys along.
-    return parsed["value"] if list(parsed) == ["value"] else text

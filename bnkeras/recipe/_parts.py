@@ -5,16 +5,15 @@ A part is `models/NAME.toml` or `regimes/NAME.toml` in the recipes folder. It ma
 is only there to be extended.
 """
 
-import re
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import bnkeras.recipes
 from bnkeras.errors import RecipeError
-from bnkeras.recipe import _toml
 from bnkeras.recipe._draft import Draft
 from bnkeras.regimes.names import RandomRegime, random_regime
+from bnkeras.settings import toml
 
 ROOT = Path(bnkeras.recipes.__file__).parent
 
@@ -84,10 +83,10 @@ def has_regime(model: str, regime: str) -> bool:
 
 def part_names(kind: str) -> list[str]:
     """Return the parts of a folder without its bases, numbers in numerical order."""
-    found = [path.stem for path in (ROOT / kind).glob("*.toml") if path.stem[0] != "_"]
+    found = toml.stems(ROOT / kind)
     if kind == "regimes" and (ROOT / kind / f"{_RANDOM}.toml").exists():
         found += _LISTED
-    return sorted(found, key=lambda stem: [_ordinal(bit) for bit in re.split(r"(\d+)", stem)])
+    return sorted(found, key=toml.natural)
 
 
 def part(kind: str, name: str) -> Draft:
@@ -128,7 +127,7 @@ def parent_of(table: dict[str, Any], path: Path) -> str | None:
         return parent
     raise RecipeError(
         f"{path}: extends is the name of a recipe or the path of a file, in quotes; "
-        f"received {_toml.literal(parent)}."
+        f"received {toml.literal(parent)}."
     )
 
 
@@ -147,11 +146,7 @@ def _titles(kind: str) -> dict[str, str]:
     return {name: part(kind, name).get(("about", "title"), name) for name in part_names(kind)}
 
 
-def _ordinal(bit: str) -> tuple[int, str]:
-    return (int(bit), "") if bit.isdigit() else (-1, bit)
-
-
 @cache
 def _read(path: Path, referrer: str) -> dict[str, Any]:
     # Cached, since 60 recipes are made of 20 files; callers copy before they change it.
-    return _toml.read(path, referrer)
+    return toml.read(path, "recipe", RecipeError, referrer)

@@ -7,8 +7,8 @@ from typing import Any
 from bnkeras.recipe._data import DataSettings
 from bnkeras.recipe._networks import ModelSettings
 from bnkeras.recipe._schema import About, Expected, Settings, StrategySettings, TrainSettings
-from bnkeras.recipe._section import Section
-from bnkeras.recipe._toml import literal
+from bnkeras.settings.section import Section
+from bnkeras.settings.toml import literal
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from pydantic import Field
 from bnkeras.recipe import _types as t
 from bnkeras.recipe._data import DATA, Data
 from bnkeras.recipe._networks import NETWORKS, Network
-from bnkeras.recipe._section import Section
+from bnkeras.settings.section import Section
 
 
 class About(Section):

@@ -1,7 +1,6 @@
-"""The types of settings: each carries its rule in words, for the error messages."""
+"""The types of settings that only recipes have, and the general ones."""
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Annotated, Any
 
@@ -11,21 +10,54 @@ from bnkeras.models.resnet_sizes import blocks_per_group, imagenet_blocks, stem_
 from bnkeras.models.vgg_sizes import vgg_plan
 from bnkeras.pipelines import DATASETS, get_spec
 from bnkeras.regimes import REGIMES, check_regime
+from bnkeras.settings.types import (
+    Accuracy,
+    Amount,
+    Count,
+    Factor,
+    Flag,
+    Fraction,
+    NotNegative,
+    Percent,
+    Positive,
+    Rule,
+    Seed,
+    Text,
+    Texts,
+    checked,
+    one_of,
+)
+
+__all__ = [
+    "Accuracy",
+    "Amount",
+    "CifarDepth",
+    "CifarWidth",
+    "Count",
+    "CropAspect",
+    "CropScale",
+    "Dataset",
+    "Factor",
+    "Flag",
+    "Fraction",
+    "ImagenetDepth",
+    "Law",
+    "Milestones",
+    "NotNegative",
+    "Percent",
+    "Positive",
+    "Regime",
+    "Seed",
+    "Shape",
+    "Text",
+    "Texts",
+    "Units",
+    "VggDepth",
+    "Width",
+]
 
 # The dataset of a recipe whose data a program hands to `bnkeras.training.run`.
 GIVEN = "given"
-
-
-@dataclass(frozen=True)
-class Rule:
-    """What a value must be, in words that go on after "must be"."""
-
-    text: str
-
-
-def one_of(choices: Iterable[str]) -> str:
-    """Return the rule for a value that is one of `choices`."""
-    return "one of " + ", ".join(f'"{choice}"' for choice in choices)
 
 
 def _check_law(text: str) -> None:
@@ -43,17 +75,6 @@ def _ascending(values: tuple[float, float]) -> tuple[float, float]:
     if values[0] > values[1]:
         raise AssertionError
     return values
-
-
-def _checked(check: Callable[[Any], object]) -> AfterValidator:
-    """Return a validator that keeps a value which `check` lets pass."""
-
-    def validate(value: Any) -> Any:
-        # Our errors are ValueErrors, which pydantic collects.
-        check(value)
-        return value
-
-    return AfterValidator(validate)
 
 
 def _width(base: int) -> WrapValidator:
@@ -74,34 +95,22 @@ def _increasing(values: tuple[int, ...]) -> tuple[int, ...]:
     return values
 
 
-Text = Annotated[str, Field(min_length=1), Rule("text that is not empty")]
-Texts = Annotated[tuple[Text, ...], Strict(False), Rule("a list of texts")]
-Flag = Annotated[bool, Rule("true or false")]
-Count = Annotated[int, Field(ge=1), Rule("an integer ≥ 1")]
-Amount = Annotated[int, Field(ge=0), Rule("an integer ≥ 0")]
-Percent = Annotated[int, Field(ge=0, le=50), Rule("an integer, 0 to 50")]
-Seed = Annotated[int, Field(ge=0, lt=2**64), Rule("an integer, 0 to 2^64 − 1")]
-Positive = Annotated[float, Field(gt=0), Rule("a number > 0")]
-NotNegative = Annotated[float, Field(ge=0), Rule("a number ≥ 0")]
-Fraction = Annotated[float, Field(ge=0, lt=1), Rule("a number ≥ 0 and < 1")]
-Factor = Annotated[float, Field(gt=0, le=1), Rule("a number > 0 and ≤ 1")]
-Accuracy = Annotated[float, Field(ge=0, le=100), Rule("a percentage, 0 to 100")]
-CifarDepth = Annotated[int, _checked(blocks_per_group), Rule("an integer 6n + 2 with n ≥ 1")]
-ImagenetDepth = Annotated[int, _checked(imagenet_blocks), Rule("18, 34, 50, 101 or 200")]
-VggDepth = Annotated[int, _checked(vgg_plan), Rule("11, 13, 16 or 19")]
+CifarDepth = Annotated[int, checked(blocks_per_group), Rule("an integer 6n + 2 with n ≥ 1")]
+ImagenetDepth = Annotated[int, checked(imagenet_blocks), Rule("18, 34, 50, 101 or 200")]
+VggDepth = Annotated[int, checked(vgg_plan), Rule("11, 13, 16 or 19")]
 Regime = Annotated[
     str, AfterValidator(check_regime), Rule(f'{one_of(REGIMES)}, or random<k> such as "random2"')
 ]
 Dataset = Annotated[
     str,
-    _checked(_check_dataset),
+    checked(_check_dataset),
     Rule(f'{one_of(DATASETS)}, "folder/NAME", "tfds/NAME" or "{GIVEN}"'),
 ]
 _AS_WRITTEN = PlainSerializer(lambda value: value)
 _A_WIDTH = Rule("a number > 0")
 CifarWidth = Annotated[float, Field(gt=0), _width(16), _AS_WRITTEN, _A_WIDTH]
 Width = Annotated[float, Field(gt=0), _width(64), _AS_WRITTEN, _A_WIDTH]
-Law = Annotated[str, _checked(_check_law), Rule("an initialisation law in quotes")]
+Law = Annotated[str, checked(_check_law), Rule("an initialisation law in quotes")]
 # TOML has lists; tuples are what is hashable and can't change.
 Units = Annotated[
     tuple[Count, ...],

@@ -1,25 +1,30 @@
 """From merged values to a validated document, or to everything that is wrong with them."""
 
 from collections.abc import Iterator
-from itertools import chain
-from typing import Any, Literal, NamedTuple, get_args, get_origin
+from typing import Any
 
 from pydantic import ValidationError
-from pydantic.fields import FieldInfo
 
-from bnkeras.errors import RegimeError, did_you_mean
+from bnkeras.errors import RegimeError
 from bnkeras.pipelines import DATASETS
 from bnkeras.recipe._data import DATA, DEFAULT_IMAGE_SIZE, unused_settings
 from bnkeras.recipe._draft import Draft
-from bnkeras.recipe._faults import Fault, suggest
 from bnkeras.recipe._networks import NETWORKS, Mlp, TweetLstm
-from bnkeras.recipe._overrides import read_value
 from bnkeras.recipe._schema import Document, keys
-from bnkeras.recipe._section import Section
-from bnkeras.recipe._toml import literal
-from bnkeras.recipe._types import GIVEN, Rule, one_of
+from bnkeras.recipe._types import GIVEN
 from bnkeras.regimes import REGIMES
 from bnkeras.regimes.sizes import trainable
+from bnkeras.settings.checking import Choice, Form, translate
+from bnkeras.settings.faults import Fault
+from bnkeras.settings.toml import literal
+from bnkeras.settings.types import one_of
+
+_FORM = Form(
+    Document,
+    "A recipe",
+    {"model": Choice("network", NETWORKS), "data": Choice("dataset", DATA)},
+    read_before=("extends",),
+)
 
 
 def validate(draft: Draft) -> tuple[Document | None, list[Fault]]:
@@ -29,110 +34,15 @@ def validate(draft: Draft) -> tuple[Document | None, list[Fault]]:
     try:
         document = Document.model_validate(draft.values)
     except ValidationError as error:
-        for details in error.errors():
-            fault = _translate(details, draft)
-            faults.setdefault(fault.key, fault)
+        network = draft.get(("model", "network"))
+        others = keys(network if isinstance(network, str) else None)
+        faults = {fault.key: fault for fault in translate(error, draft, _FORM, others)}
     # On the merged values, so that a fault elsewhere does not hide these.
     for fault in _across(draft):
         faults.setdefault(fault.key, fault)
     if document is not None and not faults:
         faults = {fault.key: fault for fault in _check_regime(document, draft)}
     return (None if faults else document), list(faults.values())
-
-
-class _Place(NamedTuple):
-    path: tuple[str, ...]
-    field: FieldInfo | None
-    section: type[Section] | None
-
-
-def _translate(details: Any, draft: Draft) -> Fault:
-    """Put one error of pydantic's into a sentence of ours."""
-    location, kind = details["loc"], details["type"]
-    place = _locate(location)
-    path, field = place.path, place.field
-    if kind.startswith("union_tag"):  # of the networks; every dataset has a tag
-        path, field = (*path, "network"), None
-    if kind == "extra_forbidden":
-        return _unknown(place, draft)
-    key, value, origin = ".".join(path), draft.get(path), draft.origin(path)
-    if kind == "value_error":
-        return Fault(key, str(details["ctx"]["error"]), origin)
-    rule, choices = _rule(field) if field else (one_of(NETWORKS), list(NETWORKS))
-    if value is None:
-        return Fault(key, f"is missing; it must be {rule}")
-    hint = ""
-    if choices:
-        hint = did_you_mean(str(value), choices)
-    elif isinstance(value, str) and isinstance(read_value(value), int | float | list):
-        hint = f" Write {value} without quotes."
-    received = "a table" if isinstance(value, dict) else literal(value)
-    return Fault(key, f"must be {rule}; received {received}{'.' if hint else ''}{hint}", origin)
-
-
-def _locate(location: tuple[int | str, ...]) -> _Place:
-    """Follow pydantic's location to the dotted key, its field and the section it lies in."""
-    path: list[str] = []
-    field: FieldInfo | None = None
-    section: type[Section] | None = Document
-    steps = iter(location)
-    for step in steps:
-        if not isinstance(step, str) or step == "[key]":
-            break
-        path.append(step)
-        fields = {info.alias or name: info for name, info in section.model_fields.items()}
-        field = fields.get(step)
-        if field is None:
-            break
-        if step in ("model", "data") and section is Document:
-            # Pydantic puts the tag of the union between, which is no key.
-            tag = next(steps, "")
-            inner: Any = (NETWORKS if step == "model" else DATA).get(tag)
-        elif get_origin(field.annotation) is dict:
-            inner = get_args(field.annotation)[1]
-            if (key := next(steps, None)) is not None:
-                path.append(key)
-                field = FieldInfo.from_annotation(inner)
-        else:
-            inner = field.annotation
-        if not (isinstance(inner, type) and issubclass(inner, Section)):
-            break
-        section = inner
-    return _Place(tuple(path), field, section)
-
-
-def _rule(field: FieldInfo) -> tuple[str, list[str]]:
-    """Return what a field's value must be, and the choices where there are any."""
-    if get_origin(field.annotation) is dict:
-        return "a table", []
-    # In `Text | None` the metadata belong to a member of the union.
-    members = [getattr(member, "__metadata__", ()) for member in get_args(field.annotation)]
-    for metadata in chain(field.metadata, *members):
-        if isinstance(metadata, Rule):
-            return metadata.text, []
-    if get_origin(field.annotation) is Literal:
-        choices = list(get_args(field.annotation))
-        return one_of(choices), choices
-    return "a table", []
-
-
-def _unknown(place: _Place, draft: Draft) -> Fault:
-    siblings = [info.alias or name for name, info in place.section.model_fields.items()]
-    inside = ".".join(place.path[:-1])
-    if not inside:
-        siblings.insert(0, "extends")  # taken out when the files were put together
-    path, value = place.path, draft.get(place.path)
-    while isinstance(value, dict) and len(value) == 1:
-        # `--set trian.epochs=2`: the whole key is what the user wrote.
-        path, value = path + tuple(value), next(iter(value.values()))
-    known = [f"{inside}.{name}" if inside else name for name in siblings]
-    network = draft.get(("model", "network"))
-    settings = keys(network if isinstance(network, str) else None)
-    hint = suggest(".".join(path), [*known, *settings])
-    received = "" if isinstance(value, dict) else f"; received {literal(value)}"
-    table = f"[{inside}]" if inside else "A recipe"
-    remedy = hint or f" {table} has {', '.join(siblings)}."
-    return Fault(".".join(path), f"is not a setting{received}.{remedy}", draft.origin(path))
 
 
 def _across(draft: Draft) -> list[Fault]:

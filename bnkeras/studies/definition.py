@@ -4,8 +4,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from bnkeras.recipe import _types as t
-from bnkeras.recipe._section import Section
+from bnkeras.settings import types as t
+from bnkeras.settings.section import Section
 
 Measure = Literal["accuracy", "top5", "small_gamma", "dead_relus"]
 

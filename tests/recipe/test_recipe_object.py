@@ -8,7 +8,7 @@ import pytest
 
 from bnkeras import recipe
 from bnkeras.errors import RecipeError
-from bnkeras.recipe._toml import literal
+from bnkeras.settings.toml import literal
 
 
 def test_nothing_changes_afterwards():

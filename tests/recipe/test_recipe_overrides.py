@@ -177,7 +177,18 @@ def test_a_model_keeps_excluding_regimes():
     assert recipe.load("mlp_bnonly", ["model.regime=output"]).model.regime == "output"
 
 
-@pytest.mark.parametrize("module", ["_draft", "_faults", "_overrides", "_parts", "_toml"])
+MODULES = [
+    "recipe._draft",
+    "recipe._load",
+    "recipe._overrides",
+    "recipe._parts",
+    "settings.checking",
+    "settings.faults",
+    "settings.toml",
+]
+
+
+@pytest.mark.parametrize("module", MODULES)
 def test_the_examples_in_the_docstrings(module):
-    result = doctest.testmod(importlib.import_module(f"bnkeras.recipe.{module}"))
+    result = doctest.testmod(importlib.import_module(f"bnkeras.{module}"))
     assert result.failed == 0

@@ -1,9 +1,9 @@
-"""The base of every table of a recipe."""
+"""The base of every table of settings."""
 
 from pydantic import BaseModel, ConfigDict
 
 
 class Section(BaseModel):
-    """A table of a recipe: nothing unknown, nothing converted, nothing changed afterwards."""
+    """A table of settings: nothing unknown, nothing converted, nothing changed afterwards."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)

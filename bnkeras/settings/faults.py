@@ -1,4 +1,4 @@
-"""What is wrong with a recipe, in sentences: the rule, the value received, the choices."""
+"""What is wrong with settings, in sentences: the rule, the value received, the choices."""
 
 import difflib
 from collections.abc import Iterable, Sequence
@@ -18,10 +18,10 @@ class Fault:
         return f"{self.key}: {self.sentence}" + (f" ({self.origin})" if self.origin else "")
 
 
-def report(name: str, faults: Sequence[Fault]) -> str:
-    """Return the message of a recipe with these faults, one line each."""
+def report(noun: str, name: str, faults: Sequence[Fault]) -> str:
+    """Return the message of a `noun` (recipe, study) with these faults, one line each."""
     count = "a fault" if len(faults) == 1 else f"{len(faults)} faults"
-    return "\n  ".join([f"The recipe {name} has {count}:", *map(str, faults)])
+    return "\n  ".join([f"The {noun} {name} has {count}:", *map(str, faults)])
 
 
 def suggest(key: str, known: Iterable[str]) -> str:
