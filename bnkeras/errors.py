@@ -37,6 +37,10 @@ class RecipeError(InputError):
     """A recipe does not exist or does not validate."""
 
 
+class StudyError(InputError):
+    """A study does not exist or does not validate."""
+
+
 class DataError(InputError):
     """A dataset is missing, or its source is not what it should be."""
 

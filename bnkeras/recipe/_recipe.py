@@ -1,7 +1,7 @@
 """The recipe: typed, validated settings, with what they are and what they should reach."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from bnkeras.recipe._data import DataSettings
@@ -58,6 +58,14 @@ class Recipe:
             for key in [*own, *(key for key in others if key not in own)]
             if own.get(key) != others.get(key)
         }
+
+    def seeded(self, seed: int) -> "Recipe":
+        """Return the recipe with another root seed, as `load(..., seed=seed)` would have."""
+        there, _ = self.changes.get("seed", (self.seed, None))
+        changes = {key: value for key, value in self.changes.items() if key != "seed"}
+        if self.base is not None and there != seed:
+            changes = {"seed": (there, seed), **changes}
+        return replace(self, seed=seed, changes=changes)
 
     def to_toml(self) -> str:
         """Return the settings as TOML that loads again to an equal recipe.

@@ -60,6 +60,8 @@ def translate(
     faults: dict[str, Fault] = {}
     others = list(others)
     for details in error.errors():
+        if details["type"] == "too_short" and details["input"]:
+            continue  # pydantic does not count the elements that have faults
         fault = _translate(details, tables, form, others)
         faults.setdefault(fault.key, fault)
     return list(faults.values())

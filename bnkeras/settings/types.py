@@ -32,6 +32,9 @@ def checked(check: Callable[[Any], object]) -> AfterValidator:
 
 Text = Annotated[str, Field(min_length=1), Rule("text that is not empty")]
 Texts = Annotated[tuple[Text, ...], Strict(False), Rule("a list of texts")]
+Some = Annotated[
+    tuple[Text, ...], Strict(False), Field(min_length=1), Rule("a list of one or more texts")
+]
 Flag = Annotated[bool, Rule("true or false")]
 Count = Annotated[int, Field(ge=1), Rule("an integer ≥ 1")]
 Amount = Annotated[int, Field(ge=0), Rule("an integer ≥ 0")]

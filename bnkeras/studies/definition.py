@@ -1,13 +1,14 @@
 """What a study is: grids of recipes, the figures drawn of them, and the paper's values."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, Strict
 
 from bnkeras.settings import types as t
 from bnkeras.settings.section import Section
 
 Measure = Literal["accuracy", "top5", "small_gamma", "dead_relus"]
+Axis = Literal["depth", "width", "k", "parameters", "model", "variant"]
 
 
 class About(Section):
@@ -16,13 +17,16 @@ class About(Section):
     title: t.Text = Field(description="what it is, in one line")
     source: t.Text = Field(description="paper and figure")
     question: t.Text = Field(description="what its report opens with")
+    found: t.Text | None = Field(
+        None, description="what the paper found, as far as it is not a value of one member"
+    )
 
 
 class Grid(Section):
     """`[[grid]]`: each of these models with each of these regimes, and every variant."""
 
-    models: t.Texts = Field(description="model parts of recipes, such as resnet14")
-    regimes: t.Texts = Field(description="regimes, such as bnonly or random2")
+    models: t.Some = Field(description="model parts of recipes, such as resnet14")
+    regimes: t.Some = Field(description="regimes, such as bnonly or random2")
     set: t.Texts = Field((), description="settings as after --set")
     series: t.Text | None = Field(None, description="its name in figures, in place of the regime's")
 
@@ -41,36 +45,65 @@ class Figure(Section):
         description="what is drawn"
     )
     title: t.Text = Field(description="its title")
-    x: Literal["depth", "width", "k", "model", "variant"] = Field(
-        "depth", description="what stands along the axis, or makes the columns of panels"
+    x: Axis = Field(
+        "depth",
+        description="what stands along the axis, or makes the columns of panels; along k, series "
+        'without one are horizontal lines; "parameters" are those that train',
     )
     lines: Literal["series", "variant", "model"] = Field(
         "series", description="what has a colour of its own, or makes the rows of panels"
     )
-    measure: Measure = Field("accuracy", description="what is drawn of accuracies")
+    measure: Measure = Field("accuracy", description='what is drawn where the kind is "accuracy"')
     of: Literal["gamma", "beta"] = Field("gamma", description="what is drawn of scales")
-    series: t.Texts = Field((), description="the series to draw; all, where none is named")
+    series: t.Texts = Field(
+        (), description="the series to draw, in this order; all, where none is named"
+    )
+    models: t.Texts = Field((), description="the models to draw; all, where none is named")
 
 
 class PaperValue(Section):
-    """`[[paper]]`: a value that a paper gives of a member, in %."""
+    """`[[paper]]`: a value that a paper gives of a member, in %.
+
+    What the recipes themselves expect need not be repeated.
+    """
 
     model: t.Text = Field(description="the model part of its recipe")
     regime: t.Text = Field(description="its regime")
     variant: t.Text | None = Field(None, description="its variant")
     measure: Measure = Field("accuracy", description="what the value is of")
     value: t.Accuracy = Field(description="the value, %")
+    upto: t.Accuracy | None = Field(
+        None, description="where the paper gives a range: its upper end, and value the lower"
+    )
     spread: t.NotNegative | None = Field(None, description="standard deviation, %")
     source: t.Text = Field(alias="from", description="where it stands")
 
+    def __str__(self) -> str:
+        """Return the value as a table shows it: `84%`, `48% ± 0.6`, `28 to 39%`."""
+        value = f"{self.value:g}" if self.upto is None else f"{self.value:g} to {self.upto:g}"
+        return f"{value}%" + ("" if self.spread is None else f" ± {self.spread:g}")
 
-class Study(Section):
+
+class Document(Section):
     """A study as its file gives it."""
 
     about: About
     replicates: t.Count = Field(5, description="seeds 0, 1, … of each member")
     set: t.Texts = Field((), description="settings of all members, as after --set")
-    grid: tuple[Grid, ...] = Field(strict=False, min_length=1)
-    variant: tuple[Variant, ...] = Field((), strict=False)
-    figure: tuple[Figure, ...] = Field(strict=False, min_length=1)
-    paper: tuple[PaperValue, ...] = Field((), strict=False)
+    grid: Annotated[
+        tuple[Grid, ...], Strict(False), Field(min_length=1), t.Rule("one or more tables [[grid]]")
+    ]
+    variant: Annotated[tuple[Variant, ...], Strict(False), t.Rule("tables [[variant]]")] = ()
+    figure: Annotated[
+        tuple[Figure, ...],
+        Strict(False),
+        Field(min_length=1),
+        t.Rule("one or more tables [[figure]]"),
+    ]
+    paper: Annotated[tuple[PaperValue, ...], Strict(False), t.Rule("tables [[paper]]")] = ()
+
+
+class Study(Document):
+    """A study, with the name of its file."""
+
+    name: t.Text = Field(description="what it is called: the name of its file without .toml")

@@ -3,15 +3,17 @@
 import hashlib
 import json
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 
 from bnkeras.errors import InputError
 from bnkeras.recipe import Recipe, load
 from bnkeras.recipe import regimes as regime_titles
+from bnkeras.regimes.names import random_regime
+from bnkeras.regimes.sizes import trainable
 from bnkeras.studies.budget import FULL, Budget
-from bnkeras.studies.definition import Grid, Study, Variant
+from bnkeras.studies.definition import Axis, Document, Grid, Variant
 
 _ONLY_ONE = Variant(name="-")
 
@@ -42,6 +44,20 @@ class Member:
     as_shipped: bool
     directory: Path
 
+    def at(self, axis: Axis) -> float | str | None:
+        """Return where it stands along an axis of a figure, None where it has no place there."""
+        network = self.recipe.model
+        if axis in ("model", "variant"):
+            return self.model if axis == "model" else self.variant
+        if axis in ("depth", "width"):
+            return getattr(network, axis, None)
+        if axis == "k":
+            random = random_regime(self.regime)
+            return None if random is None else random.k
+        if network.network == "tweet_lstm":  # its size depends on the words of the texts
+            return None
+        return trainable(network.network, network.regime, **network.build_arguments())
+
     def __str__(self) -> str:
         """Return what it is, in one line."""
         variant = f", {self.variant}" if self.variant else ""
@@ -49,7 +65,7 @@ class Member:
 
 
 def members(
-    study: Study,
+    study: Document,
     budget: Budget = FULL,
     *,
     replicates: int | None = None,
@@ -72,14 +88,11 @@ def members(
     _check_known("model", models, [one for grid in study.grid for one in grid.models])
     _check_known("regime", regimes, [one for grid in study.grid for one in grid.regimes])
     found: dict[Path, Member] = {}
-    for replicate in range(replicates or study.replicates):
-        for grid, variant in product(study.grid, study.variant or (_ONLY_ONE,)):
-            for member in _of_grid(study, grid, variant, budget, replicate):
-                if (not models or member.model in models) and (
-                    not regimes or member.regime in regimes
-                ):
-                    found.setdefault(member.directory, member)
-    return list(found.values())
+    for grid, variant in product(study.grid, study.variant or (_ONLY_ONE,)):
+        for member in _of_grid(study, grid, variant, budget, models, regimes):
+            found.setdefault(member.directory, member)
+    seeds = range(replicates or study.replicates)
+    return [_seeded(member, seed) for seed in seeds for member in found.values()]
 
 
 def share_of(members: list[Member], shard: int, shards: int) -> list[Member]:
@@ -88,24 +101,38 @@ def share_of(members: list[Member], shard: int, shards: int) -> list[Member]:
 
 
 def _of_grid(
-    study: Study, grid: Grid, variant: Variant, budget: Budget, replicate: int
+    study: Document,
+    grid: Grid,
+    variant: Variant,
+    budget: Budget,
+    models: Collection[str],
+    regimes: Collection[str],
 ) -> Iterator[Member]:
+    """Yield the members of a grid with seed 0, only of the models and regimes named, if any."""
     titles = regime_titles()
     changes = (*study.set, *grid.set, *variant.set)
     for model, regime in product(grid.models, grid.regimes):
+        if (models and model not in models) or (regimes and regime not in regimes):
+            continue
         name = f"{model}_{regime}"
-        whole = load(name, changes)
-        recipe = load(name, (*changes, *budget.settings(whole)), seed=replicate)
+        recipe = load(name, changes)
+        if shortened := budget.settings(recipe):
+            recipe = load(name, (*changes, *shortened))
         yield Member(
             recipe=recipe,
             model=model,
             regime=regime,
             series=grid.series or titles.get(regime) or recipe.about.title.partition(": ")[2],
             variant=None if variant is _ONLY_ONE else variant.name,
-            replicate=replicate,
+            replicate=0,
             as_shipped=not changes,
             directory=_directory(recipe),
         )
+
+
+def _seeded(member: Member, seed: int) -> Member:
+    recipe = member.recipe.seeded(seed)
+    return replace(member, recipe=recipe, replicate=seed, directory=_directory(recipe))
 
 
 def _directory(recipe: Recipe) -> Path:
