@@ -1,0 +1,56 @@
+"""Accuracy, or another measure, along depth, width, k, networks or variants."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from bnkeras.reporting import new_figure
+from bnkeras.studies.figures.data import Axis, Line
+from bnkeras.studies.figures.style import colour, draw_lines, handles, legend_below, set_title
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def draw_accuracy(
+    title: str, axis: Axis, lines: Sequence[Line], label: str, levels: Sequence[Line] = ()
+) -> "Figure":
+    """Draw a line for each series, the values of the paper hollow beside it.
+
+    Args:
+        title: of the figure.
+        axis: what stands along the horizontal axis.
+        lines: the series; error bars are standard deviations over replicates.
+        label: of the vertical axis.
+        levels: what has one value whatever the place along the axis, such as γ and β
+            alone beside numbers of random weights.
+
+    Raises:
+        MissingDependencyError: matplotlib is not installed.
+
+    Example:
+        >>> line = Line("γ and β only", 0, (Point(14, 44.0, 0.4), Point(32, 53.1)))
+        >>> draw_accuracy("By depth", Axis("depth", (14, 32)), [line], "accuracy, %")
+    """
+    from matplotlib.lines import Line2D
+
+    figure, ((panel,),) = new_figure(size=(7.0, 3.9))
+    for level in levels:
+        for points, style in ((level.points, "--"), (level.paper, ":")):
+            for point in points:
+                panel.axhline(point.mean, color=colour(level.style), linestyle=style, zorder=1)
+    draw_lines(panel, axis, lines)
+    set_title(figure, title)
+    panel.set_ylabel(label)
+    named = [
+        Line2D([], [], color=colour(level.style), linestyle=style, label=name)
+        for level in levels
+        for points, style, name in (
+            (level.points, "--", level.name),
+            (level.paper, ":", f"{level.name}, the paper"),
+        )
+        if points
+    ]
+    shown = [(line.name, line.style) for line in lines]
+    paper = any(line.paper for line in lines)
+    legend_below(figure, named + handles(shown, paper=paper, joined=not axis.is_of_names))
+    return figure
