@@ -1,0 +1,157 @@
+"""The tables of `bnkeras study`."""
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import Any
+
+from rich.markup import escape
+
+from bnkeras.cli.console import err, out, print_line, print_rows, visible
+from bnkeras.studies.definition import Study
+from bnkeras.studies.grid import Member, members
+from bnkeras.studies.request import Request
+from bnkeras.studies.running import Outcome
+from bnkeras.studies.shipped import load_study, names
+from bnkeras.studies.state import MemberFiles
+
+
+def overview() -> list[dict[str, Any]]:
+    """Return a row per shipped study."""
+    rows = []
+    for name in names():
+        study = load_study(name)
+        runs = members(study)
+        rows.append(
+            {
+                "study": name,
+                "title": study.about.title,
+                "source": study.about.source,
+                "members": len(runs),
+                "epochs": sum(member.recipe.train.epochs for member in runs),
+            }
+        )
+    return rows
+
+
+def print_overview(rows: Sequence[dict[str, Any]]) -> None:
+    """Print what `overview` gives."""
+    if rows:
+        print_rows([{key: row[key] for key in row if key != "title"} for row in rows])
+
+
+def member_rows(members: Sequence[Member], folder: Path) -> list[dict[str, Any]]:
+    """Return a row per member: what it is, and how far."""
+    rows = []
+    for member in members:
+        state = MemberFiles(folder, member).state()
+        rows.append(
+            {
+                "member": str(member),
+                "directory": member.directory.as_posix(),
+                "state": state.name,
+                "epochs_done": len(state.rows),
+                "epochs": member.recipe.train.epochs,
+                "accuracy": state.figures and state.figures["test_accuracy"],
+                "failure": state.failure,
+            }
+        )
+    return rows
+
+
+def print_members(study: Study, rows: Sequence[dict[str, Any]]) -> None:
+    """Print what `member_rows` gives."""
+    out.print(f"[bold]{escape(visible(study.about.title))}[/]\n", highlight=False, soft_wrap=True)
+    print_rows([_shown(row) for row in rows])
+    done = [row for row in rows if row["state"] == "finished"]
+    left = sum(row["epochs"] - row["epochs_done"] for row in rows)
+    print_line(f"\n{len(done)} of {len(rows)} members finished, {left:,} epochs left")
+
+
+def print_heading(
+    request: Request, study: Study, members: Sequence[Member], directory: Path
+) -> None:
+    """Print what begins."""
+    out.print(f"[bold]{escape(visible(study.about.title))}[/]", highlight=False, soft_wrap=True)
+    epochs = sum(member.recipe.train.epochs for member in members)
+    print_line(
+        f"{len(members)} members, {epochs:,} epochs, budget {request.budget}, in {directory}; "
+        f"stop it whenever you like, the same command goes on\n"
+    )
+
+
+def outcome_rows(members: Sequence[Member], folder: Path, outcome: Outcome) -> list[dict[str, Any]]:
+    """Return a row per member: what became of it."""
+    rows = member_rows(members, folder)
+    elsewhere = {member.directory.as_posix() for member in outcome.elsewhere}
+    for row in rows:
+        if row["directory"] in elsewhere:
+            row["state"] = "elsewhere"
+    return rows
+
+
+def print_outcome(members: Sequence[Member], folder: Path, outcome: Outcome) -> None:
+    """Print accuracies, mean ± standard deviation (n), of models by regimes; then what failed."""
+    cells: dict[str, dict[str, list[float]]] = {}
+    columns = dict.fromkeys(_column(member, members) for member in members)
+    for member in members:
+        row = f"{member.model}, {member.variant}" if member.variant else member.model
+        values = cells.setdefault(row, {column: [] for column in columns})
+        figures = outcome.finished.get(member.directory)
+        if figures:
+            values[_column(member, members)].append(100 * figures["test_accuracy"])
+    if outcome.finished:
+        print_line("\ntest accuracy, %")
+        print_rows(
+            [
+                {"model": row} | {column: _mean(values) for column, values in of_row.items()}
+                for row, of_row in cells.items()
+            ]
+        )
+    if outcome.elsewhere:
+        count = len(outcome.elsewhere)
+        print_line(f"\n{count} of {len(members)} members are being trained by other processes.")
+    if outcome.failed:
+        err.print(f"\n{len(outcome.failed)} of {len(members)} members failed:")
+        for member in members:
+            if member.directory in outcome.failed:
+                record = MemberFiles(folder, member).failure
+                text = outcome.failed[member.directory].replace("\n", "\n    ")
+                err.print(
+                    visible(f"  {member}: {text}\n    see {record}"),
+                    highlight=False,
+                    markup=False,
+                    soft_wrap=True,
+                )
+
+
+def print_next(request: Request, directory: Path) -> None:
+    """Print the command of the report."""
+    words = ["bnkeras", "study", "report", request.name]
+    if directory != Path("runs", "studies"):
+        words += ["--out", str(directory)]
+    print_line(f"\nThe report: {shlex.join(words)}")
+
+
+def _shown(row: dict[str, Any]) -> dict[str, Any]:
+    accuracy = row["accuracy"]
+    return {
+        "member": row["member"],
+        "state": row["state"],
+        "epochs": f"{row['epochs_done']}/{row['epochs']}",
+        "accuracy": None if accuracy is None else f"{accuracy:.1%}",
+    }
+
+
+def _column(member: Member, members: Sequence[Member]) -> str:
+    """Return the regime, or the series where the study has several of that regime."""
+    alike = {other.series for other in members if other.regime == member.regime}
+    return member.regime if len(alike) == 1 else member.series
+
+
+def _mean(values: Sequence[float]) -> str:
+    if not values:
+        return "–"
+    spread = f" ± {stdev(values):.1f}" if len(values) > 1 else ""
+    return f"{fmean(values):.1f}{spread} ({len(values)})"
