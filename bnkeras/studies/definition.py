@@ -72,16 +72,8 @@ class PaperValue(Section):
     variant: t.Text | None = Field(None, description="its variant")
     measure: Measure = Field("accuracy", description="what the value is of")
     value: t.Accuracy = Field(description="the value, %")
-    upto: t.Accuracy | None = Field(
-        None, description="where the paper gives a range: its upper end, and value the lower"
-    )
     spread: t.NotNegative | None = Field(None, description="standard deviation, %")
     source: t.Text = Field(alias="from", description="where it stands")
-
-    def __str__(self) -> str:
-        """Return the value as a table shows it: `84%`, `48% ± 0.6`, `28 to 39%`."""
-        value = f"{self.value:g}" if self.upto is None else f"{self.value:g} to {self.upto:g}"
-        return f"{value}%" + ("" if self.spread is None else f" ± {self.spread:g}")
 
 
 class Document(Section):

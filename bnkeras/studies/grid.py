@@ -33,6 +33,8 @@ class Member:
             seed: then what the recipe expects is what the paper has of it.
         directory: where it runs, below the folder of all members. Studies that have the same
             member share its run.
+        settings: what its grid sets: it tells apart the members of several grids with the same
+            model and regime.
     """
 
     recipe: Recipe
@@ -43,6 +45,7 @@ class Member:
     replicate: int
     as_shipped: bool
     directory: Path
+    settings: tuple[str, ...] = ()
 
     def at(self, axis: Axis) -> float | str | None:
         """Return where it stands along an axis of a figure, None where it has no place there."""
@@ -60,8 +63,9 @@ class Member:
 
     def __str__(self) -> str:
         """Return what it is, in one line."""
-        variant = f", {self.variant}" if self.variant else ""
-        return f"{self.recipe.name}{variant}, seed {self.replicate}"
+        variant = (self.variant,) if self.variant else ()
+        parts = (self.recipe.name, *self.settings, *variant, f"seed {self.replicate}")
+        return ", ".join(parts)
 
 
 def members(
@@ -115,9 +119,9 @@ def _of_grid(
         if (models and model not in models) or (regimes and regime not in regimes):
             continue
         name = f"{model}_{regime}"
-        recipe = load(name, changes)
-        if shortened := budget.settings(recipe):
-            recipe = load(name, (*changes, *shortened))
+        whole = load(name, changes)
+        shortened = budget.settings(whole)
+        recipe = load(name, (*changes, *shortened)) if shortened else whole
         yield Member(
             recipe=recipe,
             model=model,
@@ -125,8 +129,9 @@ def _of_grid(
             series=grid.series or titles.get(regime) or recipe.about.title.partition(": ")[2],
             variant=None if variant is _ONLY_ONE else variant.name,
             replicate=0,
-            as_shipped=not changes,
+            as_shipped=not whole.changes,
             directory=_directory(recipe),
+            settings=grid.set,
         )
 
 
