@@ -1,6 +1,8 @@
 """Figures in one style: drawn with matplotlib, kept as PNG and SVG."""
 
 import io
+from collections.abc import Sequence
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -21,11 +23,8 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 _STYLE = {
     "axes.spines.right": False,
     "axes.spines.top": False,
-    "axes.titlelocation": "left",
-    "axes.titlesize": 10,
     "figure.constrained_layout.use": True,
     "font.size": 10,
-    "legend.frameon": False,
     "savefig.dpi": 130,
     # The same drawing gives the same bytes.
     "svg.hashsalt": "bnkeras",
@@ -59,6 +58,7 @@ def new_figure(
     size: tuple[float, float] = (7.0, 4.0),
     sharex: bool | str = False,
     sharey: bool | str = False,
+    ratios: Sequence[float] | None = None,
 ) -> "tuple[Figure, np.ndarray]":
     """Return a figure, and its panels as an array of `rows` by `columns` axes.
 
@@ -68,6 +68,7 @@ def new_figure(
         size: width and height of the whole, in inches.
         sharex: as in `matplotlib.figure.Figure.subplots`.
         sharey: likewise.
+        ratios: heights of the rows, beside each other.
 
     Raises:
         MissingDependencyError: matplotlib is not installed.
@@ -85,7 +86,31 @@ def new_figure(
     with matplotlib.rc_context(_STYLE):
         figure = Figure(figsize=size)
         FigureCanvasAgg(figure)
-        return figure, figure.subplots(rows, columns, sharex=sharex, sharey=sharey, squeeze=False)
+        panels = figure.subplots(
+            rows,
+            columns,
+            sharex=sharex,
+            sharey=sharey,
+            squeeze=False,
+            height_ratios=ratios,
+            subplot_kw={"axes_class": _panel()},
+        )
+    return figure, panels
+
+
+@cache
+def _panel() -> "type[Axes]":
+    """Return axes with the part of the style that matplotlib looks up when a panel is drawn on."""
+    from matplotlib.axes import Axes
+
+    class Panel(Axes):
+        def set_title(self, label, fontdict=None, loc="left", *, fontsize=10, **kwargs):
+            return super().set_title(label, fontdict, loc, fontsize=fontsize, **kwargs)
+
+        def legend(self, *args, **kwargs):
+            return super().legend(*args, **{"frameon": False, **kwargs})
+
+    return Panel
 
 
 def clear(panel: "Axes") -> None:
