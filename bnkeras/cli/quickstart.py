@@ -61,7 +61,7 @@ def quickstart(
         highlight=False,
     )
     start_tensorflow()
-    from bnkeras.analysis.gamma import check_matplotlib
+    from bnkeras.reporting import check_matplotlib
 
     check_matplotlib()
     try:
@@ -176,7 +176,7 @@ def _answers_in_fresh_process(
 def _plot(results: "dict[str, RunResult]", directory: Path) -> None:
     """Write the histograms of γ: as drawn from the seed, and after training."""
     import bnkeras
-    from bnkeras.analysis.gamma import gammas, plot_gammas
+    from bnkeras.analysis.scales import gammas, plot_gammas
     from bnkeras.models import build
     from bnkeras.recipe import load
 
