@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from bnkeras._version import __version__
-from bnkeras.cli import compact, data, networks, quickstart, recipe, study
+from bnkeras.cli import analyze, compact, data, networks, quickstart, recipe, study
 from bnkeras.cli.console import visible
 from bnkeras.errors import BnkerasError
 
@@ -25,6 +25,7 @@ app.add_typer(data.app)
 app.add_typer(compact.app)
 app.add_typer(networks.app)
 app.add_typer(study.app)
+app.command()(analyze.analyze)
 app.command()(quickstart.quickstart)
 
 
