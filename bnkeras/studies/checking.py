@@ -142,6 +142,11 @@ class _Parts:
                 yield Fault(dotted((*at, "variant")), f"is missing; it must be {one_of(variants)}")
             elif value.variant is not None:
                 yield from self._of_variant((*at, "variant"), value.variant)
+            if value.upto is not None and value.upto <= value.value:
+                yield Fault(
+                    dotted((*at, "upto")),
+                    f"must be above value = {literal(value.value)}; received {literal(value.upto)}",
+                )
 
     def _of_variant(self, path: tuple[str | int, ...], variant: str) -> Iterator[Fault]:
         variants = [known.name for _, known in self.variants]

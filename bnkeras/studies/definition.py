@@ -72,6 +72,9 @@ class PaperValue(Section):
     variant: t.Text | None = Field(None, description="its variant")
     measure: Measure = Field("accuracy", description="what the value is of")
     value: t.Accuracy = Field(description="the value, %")
+    upto: t.Accuracy | None = Field(
+        None, description="where the paper gives a range: its upper end, and value the lower"
+    )
     spread: t.NotNegative | None = Field(None, description="standard deviation, %")
     source: t.Text = Field(alias="from", description="where it stands")
 
