@@ -1,6 +1,9 @@
 """`bnkeras study`: grids of runs behind a figure, listed and run."""
 
 import re
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -102,7 +105,7 @@ def list_studies(
         print_json(rows) if as_json else tables.print_overview(rows)
         return
     request, study = _request(name, budget, replicates, models, regimes)
-    members = _shard(request.members(study), shard)
+    members = _members(request, study, shard)
     rows = tables.member_rows(members, directory / "members")
     print_json(rows) if as_json else tables.print_members(study, rows)
 
@@ -141,7 +144,7 @@ def run(
     from bnkeras.cli import study_tables as tables
 
     request, study = _request(name, budget, replicates, models, regimes)
-    members = _shard(request.members(study), shard)
+    members = _members(request, study, shard)
     folder = directory / "members"
     if dry_run:
         rows = tables.member_rows(members, folder)
@@ -154,11 +157,12 @@ def run(
     from bnkeras.studies.running import run_members
 
     try:
-        if as_json:
-            outcome = run_members(members, folder, data_dir=data_dir)
-        else:
-            tables.print_heading(request, study, members, directory)
-            outcome = run_shown(members, folder, data_dir)
+        with _terminated_as_interrupted():
+            if as_json:
+                outcome = run_members(members, folder, data_dir=data_dir)
+            else:
+                tables.print_heading(request, study, members, directory)
+                outcome = run_shown(members, folder, data_dir)
     except KeyboardInterrupt:
         err.print("Stopped. The same command goes on from the last checkpoint.")
         raise typer.Exit(130) from None
@@ -181,14 +185,14 @@ def _request(
 ) -> tuple["Request", "Study"]:
     from bnkeras.studies.budget import Budget
     from bnkeras.studies.request import Request
-    from bnkeras.studies.shipped import load_study
+    from bnkeras.studies.shipped import load_study, names
 
     study = load_study(name)
-    if name.endswith(".toml"):
+    if name not in names():
         name = str(Path(name).absolute())
     chosen = tuple(models or ()), tuple(regimes or ())
     request = Request(name, Budget.parse(budget), replicates, *chosen)
-    if request.name == "members":
+    if study.name == "members":
         raise InputError(
             "The folder DIR/members holds the runs of all studies: call the file of a study "
             "otherwise than members.toml."
@@ -196,10 +200,17 @@ def _request(
     return request, study
 
 
-def _shard(members: list["Member"], shard: str | None) -> list["Member"]:
-    """Return the members of a shard such as 1/4; all, where there is none."""
+def _members(request: "Request", study: "Study", shard: str | None) -> list["Member"]:
+    """Return the members that were asked for, or the shard of them, such as 1/4."""
     from bnkeras.studies.grid import share_of
 
+    members = request.members(study)
+    if not members:
+        raise InputError(
+            f"The study has none of the models {', '.join(request.models)} with one of the "
+            f"regimes {', '.join(request.regimes)}: `bnkeras study list {request.name}` shows "
+            f"its members."
+        )
     if shard is None:
         return members
     written = re.fullmatch(r"(\d+)/(\d+)", shard)
@@ -208,6 +219,20 @@ def _shard(members: list["Member"], shard: str | None) -> list["Member"]:
             f"A shard is I/N, the I-th of N shares, with I from 1 to N; received {shard!r}."
         )
     return share_of(members, int(written[1]), int(written[2]))
+
+
+@contextmanager
+def _terminated_as_interrupted() -> Iterator[None]:
+    """Have SIGTERM, by which batch systems stop a job, wait for the checkpoint as Ctrl-C does."""
+
+    def interrupt(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _check_data(members: list["Member"], data_dir: Path | None) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
-from bnkeras.cli.console import err, print_line
+from bnkeras.cli.console import err, out, print_line
 from bnkeras.studies.grid import Member
 from bnkeras.studies.running import Outcome, Watcher, run_members
 from bnkeras.studies.state import MemberFiles
@@ -21,32 +21,38 @@ def run_shown(members: Sequence[Member], folder: Path, data_dir: Path | None) ->
         TaskProgressColumn(),
         TextColumn("{task.fields[state]}", style="dim"),
     ]
-    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as progress:
+    with Progress(
+        *columns,
+        console=err,
+        transient=True,
+        disable=not err.is_terminal,
+        redirect_stdout=out.is_terminal,
+    ) as progress:
         shown = _Shown(progress, members, folder)
         return run_members(members, folder, data_dir=data_dir, watcher=shown)
 
 
 class _Shown(Watcher):
     def __init__(self, progress: Progress, members: Sequence[Member], folder: Path):
-        self._folder = folder
         self._timing = Timing()
+        self._numbers = {member.directory: number for number, member in enumerate(members, start=1)}
+        self._rows: dict[Path, list[dict[str, Any]]] = {}
         # How many epochs of each are left, of those that are not done with.
         self._left: dict[Path, tuple[Member, float]] = {}
-        self._numbers = {member.directory: number for number, member in enumerate(members, start=1)}
-        finished = 0
         for member in members:
             state = MemberFiles(folder, member).state()
+            self._rows[member.directory] = state.rows
             self._timing.measure(member, state.rows)
             if state.figures is None:
                 self._left[member.directory] = member, member.recipe.train.epochs - len(state.rows)
-            finished += state.figures is not None
-        if finished:
-            print_line(f"{finished} of {len(members)} have been finished before")
-        self._epochs_trained = 0.0
+        if before := len(members) - len(self._left):
+            print_line(f"{before} of {len(members)} have been finished before")
+        self._elsewhere: set[Path] = set()
+        self._seconds_of_epochs = 0.0
+        self._accuracy = ""
         self._progress = progress
-        self._all = progress.add_task(
-            "study", total=sum(member.recipe.train.epochs for member in members), state=""
-        )
+        self._epochs = sum(member.recipe.train.epochs for member in members)
+        self._all = progress.add_task("study", total=self._epochs, state="")
         self._one = progress.add_task("", total=None, state="", visible=False)
         self._move()
 
@@ -54,7 +60,8 @@ class _Shown(Watcher):
         self._done(member)
 
     def started(self, member: Member) -> None:
-        self._epochs_trained = 0.0
+        self._seconds_of_epochs = 0.0
+        self._accuracy = ""
         self._progress.reset(
             self._one, total=None, description=str(member), state="starting", visible=True
         )
@@ -63,32 +70,37 @@ class _Shown(Watcher):
         step, steps, epochs = progress["step"], progress["steps"], progress["epochs"]
         pace, metrics = progress.get("pace"), progress.get("metrics")
         if metrics is not None:
-            self._epochs_trained += pace
-            rows = MemberFiles(self._folder, member).state().rows
+            self._seconds_of_epochs += pace
+            rows = self._rows[member.directory]
+            rows.append(metrics)
             self._timing.measure(member, rows)
+            held_out = "val" if "val_accuracy" in metrics else "test"
+            self._accuracy = f", {held_out} {metrics[f'{held_out}_accuracy']:.1%}"
         elif pace is not None:
             self._timing.guess(member, pace)
-        per_epoch = steps // epochs
-        state = f"epoch {min(step // per_epoch + 1, epochs)}/{epochs}"
-        if metrics is not None:
-            held_out = "val" if "val_accuracy" in metrics else "test"
-            state += f"  {held_out} {metrics[f'{held_out}_accuracy']:.1%}"
+        epoch = min(step * epochs // steps + 1, epochs)
+        state = f"epoch {epoch}/{epochs}{self._accuracy}"
         self._progress.update(self._one, total=steps, completed=step, state=state)
         self._left[member.directory] = member, epochs * (1 - step / steps)
         self._move()
 
     def finished(self, member: Member, figures: dict[str, Any], seconds: float) -> None:
-        self._timing.took(seconds, self._epochs_trained)
+        self._timing.took(seconds, self._seconds_of_epochs)
         self._done(member)
-        self._print(member, f"{figures['test_accuracy']:.1%}  {seconds:.0f} s{self._time_left()}")
+        left = self._time_left()
+        behind = f", {left} left" if left else ""
+        self._print(member, f"{figures['test_accuracy']:.1%}, {duration(seconds)}{behind}")
 
     def failed(self, member: Member, error: str, record: Path) -> None:
         self._done(member)
-        self._print(member, f"failed: {error.splitlines()[0] if error else ''}")
+        self._print(member, f"failed: {error.splitlines()[0]}")
 
     def elsewhere(self, member: Member) -> None:
         self._done(member)
-        self._print(member, "is being trained by another process")
+        # It is looked at twice.
+        if member.directory not in self._elsewhere:
+            self._elsewhere.add(member.directory)
+            self._print(member, "is being trained by another process")
 
     def _print(self, member: Member, what: str) -> None:
         count = len(self._numbers)
@@ -101,13 +113,13 @@ class _Shown(Watcher):
         self._move()
 
     def _move(self) -> None:
-        total = self._progress.tasks[0].total
-        done = total - sum(epochs for _, epochs in self._left.values())
-        self._progress.update(self._all, completed=done, state=self._time_left().removeprefix(", "))
+        done = self._epochs - sum(epochs for _, epochs in self._left.values())
+        left = self._time_left()
+        self._progress.update(self._all, completed=done, state=f"{left} left" if left else "")
 
     def _time_left(self) -> str:
         seconds = self._timing.seconds_left(self._left.values())
-        return f", {duration(seconds)} left" if seconds else ""
+        return duration(seconds) if seconds else ""
 
 
 def duration(seconds: float) -> str:

@@ -56,13 +56,16 @@ def main() -> None:
     with open(0, "rb", closefd=False) as given:
         job: Job = pickle.load(given)
     sys.argv = list(job.command)
-    # A shell has what it starts in the background ignore the signal, and its children too.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    # Not the handlers that it was born with: a shell has what it starts in the background ignore
+    # SIGINT, and the children of that too.
+    signal.signal(signal.SIGINT, _stop_once)
+    signal.signal(signal.SIGTERM, _stop_once)
     threading.Thread(target=_stop_with_the_parent, daemon=True).start()
     try:
         figures = _train(job, tell)
     except KeyboardInterrupt:
-        tell("stopped")
+        text = "The process of the run was asked to stop, and has saved a checkpoint."
+        tell("failed", error=text, details="")
     except Exception as error:
         if isinstance(error, RunDirectoryError) and _is_taken(error):
             tell("elsewhere")
@@ -124,10 +127,17 @@ def _is_taken(error: RunDirectoryError) -> bool:
     return isinstance(error.__context__, Timeout)
 
 
+def _stop_once(number: int, frame: object) -> None:
+    """Make `training.run` save a checkpoint, and let nothing disturb it: more may follow."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
 def _stop_with_the_parent() -> None:
     while os.read(0, 1):
         pass
-    # Raises KeyboardInterrupt in the main thread, which makes training.run save a checkpoint.
+    # Its handler runs in the main thread.
     signal.raise_signal(signal.SIGINT)
     time.sleep(_SECONDS_TO_STOP)
     os.kill(os.getpid(), signal.SIGKILL)

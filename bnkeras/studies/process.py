@@ -42,7 +42,8 @@ class Process:
 
     def __init__(self, job: Job, title: str):
         self._job = job
-        self._command = [sys.executable, "-m", "bnkeras.studies.member", title]
+        # Without -P, a file in the working directory could stand in for a module.
+        self._command = [sys.executable, "-P", "-m", "bnkeras.studies.member", title]
 
     def __enter__(self) -> Self:
         """Start the process."""

@@ -1,6 +1,8 @@
 """What was asked for of a study, kept so that its report knows its members."""
 
 import json
+import os
+import uuid
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -41,7 +43,7 @@ class Request:
     @property
     def name(self) -> str:
         """What the folder of the study's reports is called."""
-        return Path(self.study).stem if self.study.endswith(".toml") else self.study
+        return Path(self.study).stem if os.sep in self.study else self.study
 
     def members(self, study: Study) -> list[Member]:
         """Return the members of `study`, which is the one that the request names."""
@@ -56,7 +58,10 @@ class Request:
     def write(self, folder: Path) -> None:
         """Write `study.json` into the folder of the study's reports."""
         folder.mkdir(parents=True, exist_ok=True)
-        write_json(folder / _FILE, self._as_dict())
+        # Shards that start together write the same, each a file of its own until it is renamed.
+        own = folder / f".{uuid.uuid4().hex}"
+        write_json(own, self._as_dict())
+        own.replace(folder / _FILE)
 
     @classmethod
     def read(cls, folder: Path) -> Self:

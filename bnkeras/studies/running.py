@@ -104,8 +104,8 @@ def _run(
 ) -> None:
     files = MemberFiles(folder, member)
     done = files.state().figures
+    files.forget_failure()
     if done is not None:
-        files.forget_failure()
         outcome.finished[member.directory] = done
         watcher.skipped(member, done)
         return
@@ -118,7 +118,6 @@ def _run(
                 case "progress":
                     watcher.progressed(member, event)
                 case "finished":
-                    files.forget_failure()
                     outcome.finished[member.directory] = event["figures"]
                     watcher.finished(member, event["figures"], time.monotonic() - began)
                 case "failed":
@@ -128,6 +127,3 @@ def _run(
                 case "elsewhere":
                     outcome.elsewhere.append(member)
                     watcher.elsewhere(member)
-                case "stopped":
-                    # Somebody has interrupted just that process: the study is meant as well.
-                    raise KeyboardInterrupt

@@ -19,20 +19,22 @@ class State:
         figures: its `result.json`, None until it is finished.
         rows: its `metrics.json`: a row per epoch.
         failure: the error with which it ended when it was last tried, or None.
+        begun: whether there is a run of it.
     """
 
     figures: dict[str, Any] | None
     rows: list[dict[str, Any]]
     failure: str | None
+    begun: bool
 
     @property
     def name(self) -> str:
-        """`finished`, `failed`, `stopped` or `not begun`; one that runs now is `stopped`."""
+        """`finished`, `failed`, `unfinished` (stopped, or it runs now) or `not begun`."""
         if self.figures is not None:
             return "finished"
         if self.failure is not None:
             return "failed"
-        return "stopped" if self.rows else "not begun"
+        return "unfinished" if self.begun else "not begun"
 
 
 class MemberFiles:
@@ -56,11 +58,12 @@ class MemberFiles:
         """
         failure = _read(self.failure, dict) or {}
         if not self._is_of_the_recipe():
-            return State(None, [], failure.get("error"))
+            return State(None, [], failure.get("error"), begun=False)
         return State(
             figures=_read(self.directory / "result.json", dict),
             rows=_read(self.directory / "metrics.json", list) or [],
             failure=failure.get("error"),
+            begun=True,
         )
 
     def record_failure(self, error: str, details: str) -> None:
