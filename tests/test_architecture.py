@@ -46,7 +46,7 @@ MAY_IMPORT = {
     "reporting": {"errors", "files"},
     "analysis": _ANALYSIS - {"analysis"},
     "studies": _ANALYSIS | {"settings"},
-    "cli": _ANALYSIS | {"tuning", "studies", "bnkeras"},
+    "cli": _ANALYSIS | {"tuning", "settings", "studies", "bnkeras"},
 }
 
 # These import only Keras, NumPy and the standard library when they are imported, so
