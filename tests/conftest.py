@@ -1,5 +1,6 @@
 """What every test shares: a quiet TensorFlow, fresh Keras state, the real data."""
 
+import json
 import os
 import sys
 from pathlib import Path
@@ -38,3 +39,50 @@ def shared_data() -> Path:
     if not path.is_dir():
         pytest.skip(f"real data are looked for in {path}, which does not exist")
     return path
+
+
+@pytest.fixture
+def write_run():
+    """Return what writes the directory of a run that nobody trained."""
+
+    def write(path: Path, recipe, accuracy: float | None = 0.5, epochs: int | None = None) -> Path:
+        """Write a run of `recipe`; `accuracy` None leaves it unfinished after `epochs`."""
+        epochs = recipe.train.epochs if epochs is None else epochs
+        rows = [
+            {
+                "epoch": epoch,
+                "learning_rate": 0.1,
+                "loss": 2.0 / epoch,
+                "accuracy": 0.25,
+                "test_loss": 3.0 / epoch,
+                "test_accuracy": 0.2 + epoch / 1000,
+                "seconds": 2.5,
+            }
+            for epoch in range(1, epochs + 1)
+        ]
+        start = {
+            "command": "bnkeras recipe run",
+            "versions": {"python": "3.11.7", "bnkeras": "0.1.0"},
+            "hardware": {"processor": "a processor", "cores": 2, "devices": ["CPU: cpu"]},
+            "git": {"commit": "0123456789abcdef", "dirty": False},
+        }
+        path.mkdir(parents=True)
+        (path / "recipe.toml").write_text(recipe.to_toml(), "utf-8")
+        (path / "environment.json").write_text(json.dumps([start]))
+        (path / "metrics.json").write_text(json.dumps(rows))
+        if accuracy is not None:
+            result = {
+                "recipe": recipe.name,
+                "test_accuracy": accuracy,
+                "test_loss": 1.5,
+                "epoch": epochs,
+                "epochs": epochs,
+                "seconds": 2.5 * epochs,
+                "dataset": {"name": "cifar10", "source": "cifar10-jpeg.tar.xz", "sha256": "27"},
+                "parameters": {"total": 175258, "batchnorm": 1120, "trainable": 1120},
+                "export_bytes": 100_000,
+            }
+            (path / "result.json").write_text(json.dumps(result))
+        return path
+
+    return write

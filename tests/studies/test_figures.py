@@ -157,9 +157,13 @@ def test_lines_stand_beside_each_other_over_names():
 
 def test_levels_are_horizontal():
     ks = Axis("k", (1, 2, 4))
-    level = Line("γ and β only", 3, (Point("", 44.0),), (Point("", 48.0),))
-    figure = draw_accuracy("by k", ks, [line("random", 0, ks.places)], "%", [level])
-    assert legend(figure) == ["γ and β only", "γ and β only, the paper", "random"]
+    level = Line("ResNet-14", 3, (Point("", 44.0),), (Point("", 48.0),))
+    lines = [line("ResNet-14", 3, ks.places)]
+    figure = draw_accuracy("by k", ks, lines, "%", [level], "γ and β only")
+    words = ["dashed: γ and β only", "dotted: γ and β only, the paper"]
+    assert legend(figure) == ["ResNet-14", *words]
+    figure = draw_accuracy("by k", ks, [line("random", 0, ks.places)], "%", [level], "γ and β only")
+    assert legend(figure) == ["random", "ResNet-14", words[1]]
     levels = [one for one in figure.axes[0].lines if one.get_color() == colour(3)]
     assert [list(one.get_ydata()) for one in levels] == [[44.0, 44.0], [48.0, 48.0]]
 
@@ -224,7 +228,7 @@ def test_a_large_figure_is_a_small_file(tmp_path):
     values = np.random.default_rng(0).normal(0, 0.4, 3000)
     samples = [
         sample(f"series {row}", str(depth), row, values)
-        for row in range(5)
+        for row in range(2)
         for depth in DEPTHS.places
     ]
     written = write_figure(draw_scales("γ", samples, "γ"), tmp_path, "scales")

@@ -65,7 +65,7 @@ class Sample:
         style: number of its colour.
         values: of all replicates together, one or more.
         share: the share that the title tells, %.
-        paper: the paper's share, %; None where it gives none.
+        paper: the paper's share, %, as it gives it; None where it gives none.
     """
 
     row: str
@@ -73,7 +73,7 @@ class Sample:
     style: int
     values: np.ndarray
     share: float
-    paper: float | None = None
+    paper: str | None = None
 
 
 @dataclass(frozen=True)

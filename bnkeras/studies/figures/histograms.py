@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _ACROSS = 4
+# So many stand above a panel.
+_LETTERS = 31
 
 
 def draw_histograms(
@@ -53,8 +55,10 @@ def draw_histograms(
         places = [(column, row) for row, column in places]
         shape = shape[::-1]
     down, across = shape
+    words = {id(sample): _words(sample, share) for sample in samples}
+    lines = max(told.count("\n") for told in words.values())
     # The words above a panel take two inches.
-    size = (max(4.5, 2.05 * across + 0.6), 1.65 * down + 0.75)
+    size = (max(4.5, 2.05 * across + 0.6), (1.65 + 0.14 * lines) * down + 0.75)
     figure, panels = new_figure(down, across, size=size, sharex=True)
     free = set(np.ndindex(shape)) - set(places)
     for place in free:
@@ -63,10 +67,7 @@ def draw_histograms(
         panel = panels[place]
         _draw(panel, sample, edges)
         above, beside = (sample.row, sample.column) if turned else (sample.column, sample.row)
-        told = share(sample.share)
-        if sample.paper is not None:
-            told += f" (paper {sample.paper:g}%)"
-        panel.set_title(f"{above}\n{told}", fontsize=8.5, loc="left")
+        panel.set_title(f"{above}\n{words[id(sample)]}", fontsize=8.5, loc="left")
         if (place[0] + 1, place[1]) in free or place[0] + 1 == down:
             panel.tick_params(labelbottom=True)
             panel.set_xlabel(label, fontsize=8.5)
@@ -75,6 +76,15 @@ def draw_histograms(
             panel.set_ylabel(f"{name}% of channels", fontsize=8.5)
     set_title(figure, title)
     return figure
+
+
+def _words(sample: Sample, share: Callable[[float], str]) -> str:
+    """Return what the title of a panel says of its share, and of the paper's."""
+    told = share(sample.share)
+    if sample.paper is None:
+        return told
+    paper = f"(paper {sample.paper}%)"
+    return f"{told} {paper}" if len(told) + len(paper) < _LETTERS else f"{told}\n{paper}"
 
 
 def _draw(panel: "Axes", sample: Sample, edges: np.ndarray) -> None:

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 GREY = "#666666"
-# Of the length of a logarithmic axis, what the label of a tick takes.
-_TICK = 0.055
+# Of the length of a logarithmic axis, what a letter below it and a gap take.
+_TICK, _GAP = 0.011, 0.02
 # Inches that a letter, a handle with its margins, and a row of a legend take.
 _LETTER, _HANDLE, _ROW = 0.08, 0.65, 0.22
 
@@ -104,9 +104,10 @@ def set_axis(panel: "Axes", axis: Axis, width: float = 1.0) -> None:
     panel.set_xlim(2 ** (low - margin), 2 ** (high + margin))
     shown: list[float] = []
     for place in axis.places:
-        if not shown or log2(place / shown[-1]) > _TICK / width * (high - low):
+        label = _TICK * len(_number(place)) + _GAP
+        if not shown or log2(place / shown[-1]) > label / width * (high - low):
             shown.append(place)
-    panel.set_xticks(shown, [f"{place:g}" for place in shown])
+    panel.set_xticks(shown, list(map(_number, shown)))
     panel.set_xticks([], minor=True)
 
 
@@ -153,6 +154,14 @@ def handles(lines: Iterable[tuple[str, int]], *, paper: bool, joined: bool = Tru
         label = "hollow: the paper, full length"
         found.append(Line2D([], [], color=GREY, marker="o", linewidth=0, label=label, **hollow))
     return found
+
+
+def _number(place: float) -> str:
+    """Return a number as it stands along an axis, such as `14`, `0.125`, `1.12K`."""
+    for unit, size in (("M", 1e6), ("K", 1e3)):
+        if place >= size:
+            return f"{place / size:.3g}{unit}"
+    return f"{place:g}"
 
 
 def _unbroken(name: str) -> str:
