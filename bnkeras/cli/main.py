@@ -7,7 +7,17 @@ from typing import Annotated
 import typer
 
 from bnkeras._version import __version__
-from bnkeras.cli import analyze, compact, data, networks, quickstart, recipe, study
+from bnkeras.cli import (
+    analyze,
+    compact,
+    data,
+    networks,
+    quickstart,
+    recipe,
+    report,
+    study,
+    study_report,
+)
 from bnkeras.cli.console import visible
 from bnkeras.errors import BnkerasError
 
@@ -25,7 +35,9 @@ app.add_typer(data.app)
 app.add_typer(compact.app)
 app.add_typer(networks.app)
 app.add_typer(study.app)
+study.app.command()(study_report.report)
 app.command()(analyze.analyze)
+app.command()(report.report)
 app.command()(quickstart.quickstart)
 
 
