@@ -175,7 +175,7 @@ def filters_figure(filters: FirstFilters) -> "Figure":
     grey after it.
     """
     count = len(filters.kernels)
-    across = min(count, 8 if count <= _LABELLED_FILTERS else ceil(np.sqrt(2 * count)))
+    across = min(count, 8 if count <= 32 else 16)
     down = ceil(count / across)
     has_norm = filters.norm is not None
     labelled = count <= _LABELLED_FILTERS

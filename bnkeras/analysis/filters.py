@@ -10,7 +10,7 @@ import numpy as np
 from bnkeras.models.variables import is_batch_norm, is_norm
 
 # As many are kept, those of the largest scale, and fewer of those that are as large as images.
-_MOST, _MOST_VALUES = 64, 120_000
+_MOST, _MOST_VALUES = 64, 100_000
 
 
 @dataclass(frozen=True, eq=False)
