@@ -108,11 +108,11 @@ def clamping_figure(clamping: Clamping) -> "Figure":
     upper.axhline(clamping.accuracy[0], color="#777777", linewidth=1, linestyle=":")
     upper.annotate(
         f"as trained: {clamping.accuracy[0]:.1%}",
-        (1, clamping.accuracy[0]),
+        (0.02, clamping.accuracy[0]),
         xycoords=("axes fraction", "data"),
         textcoords="offset points",
-        xytext=(0, 4),
-        ha="right",
+        xytext=(0, -7),
+        va="top",
         fontsize=9,
         color="#555555",
     )
@@ -145,19 +145,13 @@ def zeros_figure(relus: Sequence[ReluZeros]) -> "Figure":
     upper.set_title(f"zero in more than 99% of places: {np.mean(values > MOSTLY_ZERO):.1%}")
     upper.set_xlabel("probability that a channel is zero behind its ReLU")
     upper.set_ylabel("share of channels")
-    marked = {"markersize": 5, "linewidth": 1.5}
-    if columns > _NAMED:
-        marked = {"marker": None, "linewidth": 1.2}
-    for label, rows, style, colour in (
-        ("mean probability of zero", [r.probability.mean() for r in relus], "o-", _BLUE),
-        (
-            "channels zero in > 99%",
-            [np.mean(r.probability > MOSTLY_ZERO) for r in relus],
-            "s-",
-            _ORANGE,
-        ),
-    ):
-        lower.plot(rows, style, color=colour, label=label, **marked)
+    rows = (
+        ("mean probability of zero", [relu.probability.mean() for relu in relus]),
+        ("channels zero in > 99%", [np.mean(relu.probability > MOSTLY_ZERO) for relu in relus]),
+    )
+    for (label, shares), colour, marker in zip(rows, COLOURS, MARKERS, strict=False):
+        style = {"color": colour, "marker": marker if columns <= _NAMED else None}
+        lower.plot(shares, label=label, markersize=5, linewidth=1.5, **style)
     lower.set_ylim(0, 1.2)
     lower.set_yticks(np.arange(0, 1.1, 0.2))
     lower.set_ylabel("share")
@@ -200,7 +194,7 @@ def recalibration_figure(recalibration: Recalibration) -> "Figure":
     size = (max(5.0, min(9.0, 3 + 0.35 * len(shifts))), 5.2)
     figure, panels = new_figure(2, 1, size=size, sharex=True)
     upper, lower = panels[:, 0]
-    style = {"markersize": 5, "linewidth": 1.5}
+    style = {"markersize": 5 if len(shifts) <= _NAMED else 0, "linewidth": 1.5}
     upper.plot([shift.mean for shift in shifts], "o-", color=_BLUE, **style)
     upper.set_ylim(bottom=0)
     upper.set_ylabel("mean moved by,\nin standard deviations")
@@ -219,7 +213,7 @@ def _edges(values: np.ndarray, bins: int) -> np.ndarray:
     """
     low, high = (float(np.quantile(values, tail)) for tail in _TAILS)
     low, high = min(low, 0.0), max(high, 0.0)
-    width = max((high - low) / bins, 1e-3)
+    width = (high - low) / bins or 0.1
     first, last = (round(bound / width) for bound in (low, high))
     return (np.arange(first, last + 2) - 0.5) * width
 
