@@ -159,20 +159,20 @@ def run(
     try:
         with _terminated_as_interrupted():
             if as_json:
-                outcome = run_members(members, folder, data_dir=data_dir)
+                tally = run_members(members, folder, data_dir=data_dir)
             else:
                 tables.print_heading(request, study, members, directory)
-                outcome = run_shown(members, folder, data_dir)
+                tally = run_shown(members, folder, data_dir)
     except KeyboardInterrupt:
         err.print("Stopped. The same command goes on from the last checkpoint.")
         raise typer.Exit(130) from None
     if as_json:
-        print_json(tables.outcome_rows(members, folder, outcome))
+        print_json(tables.outcome_rows(members, folder, tally))
     else:
-        tables.print_outcome(members, folder, outcome)
-        if outcome.finished:
+        tables.print_outcome(members, folder, tally)
+        if tally.finished:
             tables.print_next(request, directory)
-    if outcome.failed:
+    if tally.failed:
         raise typer.Exit(1)
 
 

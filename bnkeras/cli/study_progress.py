@@ -8,12 +8,12 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
 from bnkeras.cli.console import err, out, print_line
 from bnkeras.studies.grid import Member
-from bnkeras.studies.running import Outcome, Watcher, run_members
-from bnkeras.studies.state import MemberFiles
+from bnkeras.studies.outcomes import outcome_of
+from bnkeras.studies.running import Tally, Watcher, run_members
 from bnkeras.studies.timing import Timing
 
 
-def run_shown(members: Sequence[Member], folder: Path, data_dir: Path | None) -> Outcome:
+def run_shown(members: Sequence[Member], folder: Path, data_dir: Path | None) -> Tally:
     """Run `members`, see `run_members`, and show how far they are."""
     columns = [
         TextColumn("{task.description}", markup=False),
@@ -40,11 +40,11 @@ class _Shown(Watcher):
         # How many epochs of each are left, of those that are not done with.
         self._left: dict[Path, tuple[Member, float]] = {}
         for member in members:
-            state = MemberFiles(folder, member).state()
-            self._rows[member.directory] = state.rows
-            self._timing.measure(member, state.rows)
-            if state.figures is None:
-                self._left[member.directory] = member, member.recipe.train.epochs - len(state.rows)
+            found = outcome_of(member, folder)
+            self._rows[member.directory] = list(found.rows)
+            self._timing.measure(member, found.rows)
+            if found.figures is None:
+                self._left[member.directory] = member, member.recipe.train.epochs - len(found.rows)
         if before := len(members) - len(self._left):
             print_line(f"{before} of {len(members)} have been finished before")
         self._elsewhere: set[Path] = set()

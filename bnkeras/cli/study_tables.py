@@ -4,7 +4,6 @@ import shlex
 from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
-from statistics import fmean, stdev
 from typing import Any
 
 from rich.markup import escape
@@ -15,10 +14,11 @@ from bnkeras.settings import toml
 from bnkeras.studies.definition import Document, Study
 from bnkeras.studies.extent import extent
 from bnkeras.studies.grid import Member
+from bnkeras.studies.member_files import MemberFiles
+from bnkeras.studies.outcomes import outcomes, summarize
 from bnkeras.studies.request import Request
-from bnkeras.studies.running import Outcome
+from bnkeras.studies.running import Tally
 from bnkeras.studies.shipped import FOLDER, names
-from bnkeras.studies.state import MemberFiles
 
 _FIGURE_WIDTH = 19
 _FOOT = """\
@@ -75,17 +75,17 @@ def _paper_and_figure(row: dict[str, Any]) -> tuple[str, str]:
 def member_rows(members: Sequence[Member], folder: Path) -> list[dict[str, Any]]:
     """Return a row per member: what it is, and how far."""
     rows = []
-    for member in members:
-        state = MemberFiles(folder, member).state()
+    for found in outcomes(members, folder):
+        member = found.member
         rows.append(
             {
                 "member": str(member),
                 "directory": member.directory.as_posix(),
-                "state": state.name,
-                "epochs_done": len(state.rows),
+                "state": found.state,
+                "epochs_done": len(found.rows),
                 "epochs": member.recipe.train.epochs,
-                "accuracy": state.figures and state.figures["test_accuracy"],
-                "failure": state.failure,
+                "accuracy": found.figures and found.figures["test_accuracy"],
+                "failure": found.reason,
             }
         )
     return rows
@@ -113,43 +113,44 @@ def print_heading(
     )
 
 
-def outcome_rows(members: Sequence[Member], folder: Path, outcome: Outcome) -> list[dict[str, Any]]:
+def outcome_rows(members: Sequence[Member], folder: Path, tally: Tally) -> list[dict[str, Any]]:
     """Return a row per member: what became of it."""
     rows = member_rows(members, folder)
-    elsewhere = {member.directory.as_posix() for member in outcome.elsewhere}
+    elsewhere = {member.directory.as_posix() for member in tally.elsewhere}
     for row in rows:
         if row["directory"] in elsewhere:
             row["state"] = "elsewhere"
     return rows
 
 
-def print_outcome(members: Sequence[Member], folder: Path, outcome: Outcome) -> None:
+def print_outcome(members: Sequence[Member], folder: Path, tally: Tally) -> None:
     """Print accuracies, mean ± standard deviation (n), of models by regimes; then what failed."""
     cells: dict[str, dict[str, list[float]]] = {}
     columns = dict.fromkeys(_column(member, members) for member in members)
     for member in members:
         row = f"{member.model}, {member.variant}" if member.variant else member.model
         values = cells.setdefault(row, {column: [] for column in columns})
-        figures = outcome.finished.get(member.directory)
+        figures = tally.finished.get(member.directory)
         if figures:
             values[_column(member, members)].append(100 * figures["test_accuracy"])
-    if outcome.finished:
+    if tally.finished:
         print_line("\ntest accuracy, %")
         print_rows(
             [
-                {"model": row} | {column: _mean(values) for column, values in of_row.items()}
+                {"model": row}
+                | {column: str(summarize(values) or "–") for column, values in of_row.items()}
                 for row, of_row in cells.items()
             ]
         )
-    if outcome.elsewhere:
-        count = len(outcome.elsewhere)
+    if tally.elsewhere:
+        count = len(tally.elsewhere)
         print_line(f"\n{count} of {len(members)} members are being trained by other processes.")
-    if outcome.failed:
-        err.print(f"\n{len(outcome.failed)} of {len(members)} members failed:")
+    if tally.failed:
+        err.print(f"\n{len(tally.failed)} of {len(members)} members failed:")
         for member in members:
-            if member.directory in outcome.failed:
+            if member.directory in tally.failed:
                 record = MemberFiles(folder, member).failure
-                text = outcome.failed[member.directory].replace("\n", "\n    ")
+                text = tally.failed[member.directory].replace("\n", "\n    ")
                 err.print(
                     visible(f"  {member}: {text}\n    see {record}"),
                     highlight=False,
@@ -180,10 +181,3 @@ def _column(member: Member, members: Sequence[Member]) -> str:
     """Return the regime, or the series where the study has several of that regime."""
     alike = {other.series for other in members if other.regime == member.regime}
     return member.regime if len(alike) == 1 else member.series
-
-
-def _mean(values: Sequence[float]) -> str:
-    if not values:
-        return "–"
-    spread = f" ± {stdev(values):.1f}" if len(values) > 1 else ""
-    return f"{fmean(values):.1f}{spread} ({len(values)})"

@@ -22,13 +22,14 @@ from bnkeras.recipe._parts import Entry, catalogue, models, names, regimes
 if TYPE_CHECKING:
     from bnkeras.recipe._data import DEFAULT_IMAGE_SIZE, unused_settings
     from bnkeras.recipe._load import faults_of, from_settings, load
-    from bnkeras.recipe._recipe import Recipe
+    from bnkeras.recipe._recipe import WITHOUT_EFFECT, Recipe
     from bnkeras.recipe._schema import StrategySettings
     from bnkeras.recipe._types import GIVEN
 
 __all__ = [
     "DEFAULT_IMAGE_SIZE",
     "GIVEN",
+    "WITHOUT_EFFECT",
     "Entry",
     "Recipe",
     "StrategySettings",
@@ -46,6 +47,7 @@ _NEEDS_PYDANTIC = {
     "DEFAULT_IMAGE_SIZE": "_data",
     "GIVEN": "_types",
     "Recipe": "_recipe",
+    "WITHOUT_EFFECT": "_recipe",
     "StrategySettings": "_schema",
     "faults_of": "_load",
     "from_settings": "_load",

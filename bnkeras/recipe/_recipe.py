@@ -10,6 +10,13 @@ from bnkeras.recipe._schema import About, Expected, Settings, StrategySettings, 
 from bnkeras.settings.section import Section
 from bnkeras.settings.toml import literal
 
+# Settings that have no part in what a run comes to.
+WITHOUT_EFFECT = (
+    "train.checkpoint_minutes",
+    "train.steps_per_execution",
+    "strategy.timeout_seconds",
+)
+
 
 @dataclass(frozen=True)
 class Recipe:

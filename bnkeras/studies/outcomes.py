@@ -1,21 +1,18 @@
 """What became of the runs of a study, read from their directories."""
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean, stdev
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from bnkeras.analysis.runs import RunRecord, read_run
 from bnkeras.errors import RunDirectoryError, RunError
+from bnkeras.recipe import WITHOUT_EFFECT
 from bnkeras.studies.grid import Member
-from bnkeras.studies.state import MemberFiles
+from bnkeras.studies.member_files import MemberFiles
 
 RunState = Literal["finished", "unfinished", "not begun", "failed", "unreadable"]
-
-# Settings that have no part in what a run comes to.
-_WITHOUT_EFFECT = ("train.checkpoint_minutes", "train.steps_per_execution", "strategy.")
 
 
 @dataclass(frozen=True)
@@ -34,6 +31,16 @@ class Outcome:
     state: RunState
     run: RunRecord | None = None
     reason: str | None = None
+
+    @property
+    def figures(self) -> dict[str, Any] | None:
+        """The `result.json` of one that came to its end, else None."""
+        return self.run.result if self.state == "finished" else None
+
+    @property
+    def rows(self) -> tuple[dict[str, Any], ...]:
+        """The rows of its epochs so far."""
+        return () if self.run is None else self.run.rows
 
 
 class Summary(NamedTuple):
@@ -85,7 +92,7 @@ def outcomes(members: Iterable[Member], root: Path) -> list[Outcome]:
 
     A directory that cannot be read is an outcome too.
     """
-    return [_outcome(member, root) for member in members]
+    return [outcome_of(member, root) for member in members]
 
 
 def groups(found: Iterable[Outcome]) -> list[Group]:
@@ -107,9 +114,10 @@ def summarize(values: Sequence[float]) -> Summary | None:
     return Summary(mean(values), stdev(values) if len(values) > 1 else None, len(values))
 
 
-def _outcome(member: Member, root: Path) -> Outcome:
+def outcome_of(member: Member, root: Path) -> Outcome:
+    """Return what became of one member, whose run lies below `root`."""
     files = MemberFiles(root, member)
-    failure = _failure(files.failure)
+    failure = files.last_failure()
     if not (files.directory / "recipe.toml").is_file():
         return Outcome(member, "not begun" if failure is None else "failed", None, failure)
     try:
@@ -119,7 +127,7 @@ def _outcome(member: Member, root: Path) -> Outcome:
     others = {
         key: values
         for key, values in member.recipe.differences(run.recipe).items()
-        if not key.startswith(_WITHOUT_EFFECT)
+        if key not in WITHOUT_EFFECT and not key.startswith("strategy.")
     }
     if others:
         listed = ", ".join(
@@ -139,15 +147,3 @@ def _outcome(member: Member, root: Path) -> Outcome:
     if failure is not None:
         return Outcome(member, "failed", run, failure)
     return Outcome(member, "unfinished", run)
-
-
-def _failure(file: Path) -> str | None:
-    """Return the error that is kept of a member's last try, or None where there is none."""
-    try:
-        found = json.loads(file.read_text("utf-8"))
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError) as error:
-        return f"{file} cannot be read ({error})."
-    error = found.get("error") if isinstance(found, dict) else None
-    return error if isinstance(error, str) else f"{file} does not say why."

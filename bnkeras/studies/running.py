@@ -9,8 +9,9 @@ from typing import Any
 
 from bnkeras.studies.grid import Member
 from bnkeras.studies.member import Job
+from bnkeras.studies.member_files import MemberFiles
+from bnkeras.studies.outcomes import outcome_of
 from bnkeras.studies.process import Process
-from bnkeras.studies.state import MemberFiles
 
 
 class Watcher:
@@ -42,8 +43,8 @@ class Watcher:
 
 
 @dataclass
-class Outcome:
-    """What became of the members.
+class Tally:
+    """What became of the members in one call.
 
     Attributes:
         finished: figures by the directory of the member, those of earlier calls included.
@@ -63,7 +64,7 @@ def run_members(
     data_dir: Path | None = None,
     watcher: Watcher | None = None,
     command: Sequence[str] | None = None,
-) -> Outcome:
+) -> Tally:
     """Run what is not finished of `members`, and go on after one that fails.
 
     Each trains in a process of its own, so that its memory is given back and its death is
@@ -84,14 +85,14 @@ def run_members(
         KeyboardInterrupt: this process was interrupted; the process that trained has stopped.
     """
     watcher = watcher or Watcher()
-    outcome = Outcome()
+    tally = Tally()
     words = tuple(sys.argv if command is None else command)
     for last_look in (False, True):
-        waiting = outcome.elsewhere if last_look else members
-        outcome.elsewhere = []
+        waiting = tally.elsewhere if last_look else members
+        tally.elsewhere = []
         for member in waiting:
-            _run(member, folder, data_dir, words, watcher, outcome)
-    return outcome
+            _run(member, folder, data_dir, words, watcher, tally)
+    return tally
 
 
 def _run(
@@ -100,13 +101,13 @@ def _run(
     data_dir: Path | None,
     command: tuple[str, ...],
     watcher: Watcher,
-    outcome: Outcome,
+    tally: Tally,
 ) -> None:
     files = MemberFiles(folder, member)
-    done = files.state().figures
+    done = outcome_of(member, folder).figures
     files.forget_failure()
     if done is not None:
-        outcome.finished[member.directory] = done
+        tally.finished[member.directory] = done
         watcher.skipped(member, done)
         return
     watcher.started(member)
@@ -118,12 +119,12 @@ def _run(
                 case "progress":
                     watcher.progressed(member, event)
                 case "finished":
-                    outcome.finished[member.directory] = event["figures"]
+                    tally.finished[member.directory] = event["figures"]
                     watcher.finished(member, event["figures"], time.monotonic() - began)
                 case "failed":
                     files.record_failure(event["error"], event["details"])
-                    outcome.failed[member.directory] = event["error"]
+                    tally.failed[member.directory] = event["error"]
                     watcher.failed(member, event["error"], files.failure)
                 case "elsewhere":
-                    outcome.elsewhere.append(member)
+                    tally.elsewhere.append(member)
                     watcher.elsewhere(member)

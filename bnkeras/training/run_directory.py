@@ -10,15 +10,8 @@ from filelock import FileLock, Timeout
 
 from bnkeras.errors import RunDirectoryError, RunError
 from bnkeras.files import write_csv, write_json, write_text
-from bnkeras.recipe import Recipe, load
+from bnkeras.recipe import WITHOUT_EFFECT, Recipe, load
 from bnkeras.training.precision import PRECISIONS
-
-# Settings that have no part in what a run comes to.
-_WITHOUT_EFFECT = (
-    "train.checkpoint_minutes",
-    "train.steps_per_execution",
-    "strategy.timeout_seconds",
-)
 
 
 class RunDirectory:
@@ -169,7 +162,7 @@ class RunDirectory:
                 )
             return
         differences = recipe.differences(load(self._recipe))
-        for setting in _WITHOUT_EFFECT:
+        for setting in WITHOUT_EFFECT:
             differences.pop(setting, None)
         if differences:
             listed = "\n".join(

@@ -12,11 +12,12 @@ from bnkeras.studies import running
 from bnkeras.studies.budget import Budget
 from bnkeras.studies.grid import members
 from bnkeras.studies.member import Job
+from bnkeras.studies.member_files import MemberFiles
+from bnkeras.studies.outcomes import outcome_of
 from bnkeras.studies.process import Process
 from bnkeras.studies.request import Request
 from bnkeras.studies.running import Watcher, run_members
 from bnkeras.studies.shipped import load_study
-from bnkeras.studies.state import MemberFiles
 
 FIGURES = {"test_accuracy": 0.5}
 FINISHED = {"event": "finished", "figures": FIGURES}
@@ -98,7 +99,7 @@ def test_a_failure_is_kept_and_the_others_run(three, script, tmp_path):
     assert outcome.failed == {three[0].directory: "no memory\nat all"}
     assert len(outcome.finished) == 2
     files = MemberFiles(tmp_path, three[0])
-    assert files.state().name == "failed"
+    assert outcome_of(three[0], tmp_path).state == "failed"
     assert json.loads(files.failure.read_text()) == {
         "member": "resnet14_all, seed 0",
         "error": "no memory\nat all",
@@ -137,14 +138,16 @@ def test_the_run_of_another_recipe_is_not_taken_for_the_member(three, tmp_path):
     finish(tmp_path, three[0])
     recipe = tmp_path / three[0].directory / "recipe.toml"
     recipe.write_text(recipe.read_text().replace("epochs = 160", "epochs = 161"), "utf-8")
-    assert MemberFiles(tmp_path, three[0]).state().name == "not begun"
+    found = outcome_of(three[0], tmp_path)
+    assert (found.state, found.figures) == ("unreadable", None)
 
 
 @pytest.mark.parametrize("content", ["", "[1, 2]", "{"])
 def test_a_damaged_result_is_no_result(content, three, tmp_path):
     finish(tmp_path, three[0])
     (tmp_path / three[0].directory / "result.json").write_text(content)
-    assert MemberFiles(tmp_path, three[0]).state().name == "unfinished"
+    found = outcome_of(three[0], tmp_path)
+    assert (found.state, found.figures) == ("unreadable", None)
 
 
 def process_of(code, member, tmp_path):
