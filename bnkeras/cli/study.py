@@ -4,6 +4,7 @@ import re
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -123,13 +124,21 @@ def run(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would run, and start nothing.")
     ] = False,
+    reported: Annotated[
+        bool,
+        typer.Option(
+            "--report/--no-report",
+            help="Write the report in the end; a shard leaves that to `bnkeras study report`.",
+        ),
+    ] = True,
     as_json: Json = False,
 ) -> None:
     """Run the members of a study one after another, each in a process of its own.
 
     Finished ones are skipped and stopped ones go on, so that the same command continues a
     study that was interrupted, and ends with the same weights. A member that fails is
-    reported, and the others run.
+    reported, and the others run. In the end, the figures with the paper's values beside are
+    on DIR/NAME/report.html.
 
     Examples:
 
@@ -156,6 +165,7 @@ def run(
     from bnkeras.cli.study_progress import run_shown
     from bnkeras.studies.running import run_members
 
+    reported = reported and shard is None and find_spec("matplotlib") is not None
     try:
         with _terminated_as_interrupted():
             if as_json:
@@ -163,15 +173,18 @@ def run(
             else:
                 tables.print_heading(request, study, members, directory)
                 tally = run_shown(members, folder, data_dir)
+                tables.print_outcome(members, folder, tally)
+            if reported and tally.finished:
+                from bnkeras.cli.study_report import write
+
+                page = write(study, request, name, directory, data_dir, told=not as_json)
     except KeyboardInterrupt:
         err.print("Stopped. The same command goes on from the last checkpoint.")
         raise typer.Exit(130) from None
     if as_json:
         print_json(tables.outcome_rows(members, folder, tally))
-    else:
-        tables.print_outcome(members, folder, tally)
-        if tally.finished:
-            tables.print_next(request, directory)
+    elif tally.finished:
+        tables.print_report(page if reported else None, name, directory)
     if tally.failed:
         raise typer.Exit(1)
 

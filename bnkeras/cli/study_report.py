@@ -15,6 +15,7 @@ from bnkeras.cli.study import Models, Name, Out, Regimes, Replicates
 from bnkeras.errors import InputError
 
 if TYPE_CHECKING:
+    from bnkeras.studies.definition import Study
     from bnkeras.studies.request import Request
 
 _BUDGET = typer.Option(
@@ -52,27 +53,48 @@ def report(
 
     study = load_study(name)
     request = _request(name, directory, budget, replicates, models, regimes)
-    members = request.members(study)
+    page = write(study, request, name, directory, data_dir, told=not as_json)
+    results = json.loads((page.parent / "results.json").read_text("utf-8"))
+    if as_json:
+        print_json({"report": str(page), **results})
+    else:
+        _print(results, page)
+
+
+def write(
+    study: "Study",
+    request: "Request",
+    name: str,
+    directory: Path,
+    data_dir: Path | None,
+    *,
+    told: bool = True,
+) -> Path:
+    """Write the report of what was asked for, and return the path of its page.
+
+    Args:
+        study: the study.
+        request: its members.
+        name: the study as it was given on the command line.
+        directory: the folder of all studies.
+        data_dir: where datasets lie.
+        told: whether the terminal says which analysis begins.
+    """
     if any(figure.kind not in ("accuracy", "slopes") for figure in study.figure):
         from bnkeras.cli.quiet import start_tensorflow
 
         start_tensorflow()
     from bnkeras.studies.report import write_report
 
-    page = write_report(
+    return write_report(
         study,
-        members,
+        request.members(study),
         directory / "members",
         directory / request.name,
         data_dir,
-        None if as_json else _Progress(),
+        _Progress() if told else None,
         commands=_commands(request, name, directory),
     )
-    results = json.loads((page.parent / "results.json").read_text("utf-8"))
-    if as_json:
-        print_json({"report": str(page), **results})
-    else:
-        _print(results, page)
 
 
 class _Progress:

@@ -159,9 +159,12 @@ def print_outcome(members: Sequence[Member], folder: Path, tally: Tally) -> None
                 )
 
 
-def print_next(request: Request, directory: Path) -> None:
-    """Print the command of the report."""
-    words = ["bnkeras", "study", "report", request.name]
+def print_report(page: Path | None, name: str, directory: Path) -> None:
+    """Print where the report is, or the command that writes it."""
+    if page is not None:
+        print_line(f"\nreport: {page}")
+        return
+    words = ["bnkeras", "study", "report", name]
     if directory != Path("runs", "studies"):
         words += ["--out", str(directory)]
     print_line(f"\nThe report: {shlex.join(words)}")

@@ -100,7 +100,9 @@ def test_one_fails_and_the_other_is_done(first):
     assert lines[3].startswith("[1/2] digits_resnet14_bnonly, hot, seed 0: failed: The loss of")
     assert lines[4].startswith(f"[2/2] digits_resnet14_bnonly, mild, seed 0: {percent:.1f}%, ")
     assert f"digits_resnet14, mild  {percent:.1f} (1)" in done.stdout
-    assert done.stdout.endswith("\nThe report: bnkeras study report mine\n")
+    page = Path("runs", "studies", "mine", "report.html")
+    assert done.stdout.endswith(f"\nreport: {page}\n")
+    assert f"{percent:.1f} (1)" in (folder / page).read_text("utf-8")
     failure = run_directory(folder, "hot").with_name("seed0.failure.json").relative_to(folder)
     assert "1 of 2 members failed:" in done.stderr
     assert "training diverged" in done.stderr
