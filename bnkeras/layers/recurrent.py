@@ -11,8 +11,6 @@ def lstm(x, h, c, kernel, recurrent_kernel, bias):
     Only what depends on the step before is in the loops over time: h · U and values of one
     step. All x · W are one product, and so are the gradients of x, W and U. A function that
     is traced leaves out the gradients that nobody asks for, such as those of frozen kernels.
-    The two halves of the batch have loops of their own, which two cores run at the same time.
-    No sum depends on how many cores there are or which half comes first.
 
     Args:
         x: inputs, float, [batch, length, channels], of any batch and length above 0.
@@ -34,21 +32,6 @@ def lstm(x, h, c, kernel, recurrent_kernel, bias):
         >>> h.shape, c.shape
         (TensorShape([2, 7, 4]), TensorShape([2, 4]))
     """
-    import tensorflow as tf
-
-    batch = x.shape[0] or tf.shape(x)[0]
-    halves = [batch - batch // 2, batch // 2]
-    weights = [tf.convert_to_tensor(one) for one in (kernel, recurrent_kernel, bias)]
-    # One sequence has no second half.
-    parts = [[x, h, c]]
-    if x.shape[0] != 1:
-        parts = zip(*(tf.split(one, halves) for one in (x, h, c)), strict=True)
-    outputs, states = zip(*(_lstm(*part, *weights) for part in parts), strict=True)
-    return tf.concat(outputs, 0), tf.concat(states, 0)
-
-
-def _lstm(x, h, c, kernel, recurrent_kernel, bias):
-    """Run over a part of the batch, see `lstm`."""
     import tensorflow as tf
 
     @tf.custom_gradient
@@ -124,7 +107,8 @@ def _lstm(x, h, c, kernel, recurrent_kernel, bias):
 
         return (_swapped(outputs), last), gradient
 
-    return run(x, h, c, kernel, recurrent_kernel, bias)
+    weights = [tf.convert_to_tensor(one) for one in (kernel, recurrent_kernel, bias)]
+    return run(x, h, c, *weights)
 
 
 def _swapped(values):
