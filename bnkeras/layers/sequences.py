@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from bnkeras.layers.recurrent import lstm
+
 
 @keras.saving.register_keras_serializable(package="bnkeras")
 class Embedding(keras.layers.Embedding):
@@ -33,6 +35,10 @@ class LSTM(keras.layers.LSTM):
     Keras gives each cell one, an integer variable that is saved with the network.
     Arguments, numbers and the choice of a cuDNN kernel are those of the Keras layer.
 
+    In training on a CPU with TensorFlow the loop over time is `recurrent.lstm`, the same to
+    rounding; with other activations, dropout, a mask, `go_backwards` or `unroll`, and
+    without a bias, it is Keras' own. So it is outside training, and in exports.
+
     Example:
         >>> LSTM(100, return_sequences=True)(keras.ops.ones((2, 7, 200))).shape
         TensorShape([2, 7, 100])
@@ -43,6 +49,35 @@ class LSTM(keras.layers.LSTM):
         if not self.dropout and not self.recurrent_dropout:
             self.cell._tracker.untrack(self.cell.seed_generator)
             self.cell.seed_generator = None
+
+    def inner_loop(self, sequences, initial_state, mask, training=False):
+        """Run over time."""
+        if not training or mask is not None or not self._has_own_loop():
+            return super().inner_loop(sequences, initial_state, mask, training=training)
+        cell = self.cell
+        outputs, state = lstm(
+            sequences, *initial_state, cell.kernel, cell.recurrent_kernel, cell.bias
+        )
+        last = outputs[:, -1]
+        return last, outputs, [last, state]
+
+    def _has_own_loop(self) -> bool:
+        cell = self.cell
+        if (
+            keras.backend.backend() != "tensorflow"
+            or cell.activation is not keras.activations.tanh
+            or cell.recurrent_activation is not keras.activations.sigmoid
+            or not cell.use_bias
+            or cell.dropout
+            or cell.recurrent_dropout
+            or self.go_backwards
+            or self.unroll
+            or self.use_cudnn is True
+        ):
+            return False
+        import tensorflow as tf
+
+        return not tf.config.list_physical_devices("GPU")
 
 
 @keras.saving.register_keras_serializable(package="bnkeras")
