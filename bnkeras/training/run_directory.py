@@ -29,6 +29,7 @@ class RunDirectory:
     | `checkpoints/` | what a resume needs, removed when the run is finished |
     | `tensorboard/` | logs, where TensorBoard is installed |
     | `export/` | the compact export |
+    | `analysis/` | of a finished run, what `bnkeras analyze` found |
     """
 
     def __init__(self, path: Path):
