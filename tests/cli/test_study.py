@@ -149,6 +149,8 @@ def test_a_finished_study_trains_nothing_again(first, call, data_dir, monkeypatc
     before = contents(folder / "runs" / "studies" / "members")
     code, out, err = call(*arguments)
     assert (code, err) == (0, "")
+    # Others may still be at theirs, so a shard leaves the report to a command.
+    assert out.endswith("\nThe report: bnkeras study report mine.toml\n")
     assert "1 of 1 have been finished before" in out
     code, out, _ = call(*arguments, "--json")
     assert [row["state"] for row in json.loads(out)] == ["finished"]
