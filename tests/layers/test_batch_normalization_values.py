@@ -225,7 +225,9 @@ def test_a_mean_that_is_large_beside_the_deviation(ratio):
     case.rounded("float32")
     layer = make(BatchNormalization, case)
     outputs, mean, variance = forward(case, True)
-    np.testing.assert_allclose(layer(case.x, training=True), outputs, atol=1e-6 * ratio)
+    # How many lanes a processor's vectors have decides what rounds in the sum of a mean: 1.2e-6
+    # times the ratio without AVX-512, less than 1e-6 with.
+    np.testing.assert_allclose(layer(case.x, training=True), outputs, atol=2e-6 * ratio)
     moved = (layer.moving_variance.numpy() - MOMENTUM * case.moving_variance) / (1 - MOMENTUM)
     np.testing.assert_allclose(moved, variance, rtol=5e-5)
     moved = (layer.moving_mean.numpy() - MOMENTUM * case.moving_mean) / (1 - MOMENTUM)
