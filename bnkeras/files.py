@@ -24,6 +24,23 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode("utf-8"))
 
 
+def read_json(path: Path, kind: type) -> Any:
+    """Return what a JSON file holds, or None where there is no file.
+
+    Raises:
+        ValueError: it cannot be read, or holds no `kind`; the message says which.
+    """
+    try:
+        content = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise ValueError(error) from error
+    if not isinstance(content, kind):
+        raise ValueError(f"it holds no {kind.__name__}")
+    return content
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write what JSON can hold, see `write_bytes`."""
     write_text(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n")

@@ -1,6 +1,5 @@
 """What a run directory says of its run, however far it is. Imports neither Keras nor TensorFlow."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,6 +9,7 @@ from typing import Any
 from bnkeras.compact.manifest import read_manifest
 from bnkeras.compact.manifest.records import MANIFEST
 from bnkeras.errors import BnkerasError, RecipeError, RunDirectoryError, RunError
+from bnkeras.files import read_json
 from bnkeras.models.sizes import counts
 from bnkeras.recipe import Recipe, from_settings, load
 from bnkeras.regimes.sizes import trainable
@@ -180,12 +180,9 @@ def _records(file: Path) -> tuple[dict[str, Any], ...]:
 def _read(file: Path, kind: type) -> Any:
     """Return what a JSON file holds, or None where there is none."""
     try:
-        content = json.loads(file.read_text("utf-8")) if file.exists() else None
-    except (OSError, ValueError) as error:
+        return read_json(file, kind)
+    except ValueError as error:
         raise _unreadable(file, error) from error
-    if content is not None and not isinstance(content, kind):
-        raise _unreadable(file, f"it holds no {kind.__name__}")
-    return content
 
 
 def _unreadable(file: Path, reason: object) -> RunError:

@@ -1,6 +1,5 @@
 """The directory of one training run, and the files in it."""
 
-import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from bnkeras.errors import RunDirectoryError, RunError
-from bnkeras.files import write_csv, write_json, write_text
+from bnkeras.files import read_json, write_csv, write_json, write_text
 from bnkeras.recipe import WITHOUT_EFFECT, Recipe, load
 from bnkeras.training.precision import PRECISIONS
 
@@ -139,12 +138,9 @@ class RunDirectory:
         """Return what a JSON file of this directory holds, or None where there is none."""
         file = self.path / name
         try:
-            content = json.loads(file.read_text("utf-8")) if file.exists() else None
-        except (OSError, ValueError) as error:
+            return read_json(file, kind)
+        except ValueError as error:
             raise _unreadable(file, error) from error
-        if content is not None and not isinstance(content, kind):
-            raise _unreadable(file, f"it holds no {kind.__name__}")
-        return content
 
     def _check(self, recipe: Recipe) -> None:
         if not self.path.exists():

@@ -52,9 +52,9 @@ def test_any_dataset_trains(tmp_path):
         class_names=["dark", "dim"],
         front=Doubles(),
     )
-    result = run(recipe(), tmp_path / "run", data=data)
-    # A third by guessing; how far so few steps come differs by processor.
-    assert result.figures["test_accuracy"] > 0.6
+    # In three epochs it comes less far on some processors.
+    result = run(recipe("train.epochs=8"), tmp_path / "run", data=data)
+    assert result.figures["test_accuracy"] > 0.8
     assert result.figures["examples"] == {"train": 160, "test": None}
     model = bnkeras.load_compact(result.export)
     right = [
