@@ -195,8 +195,12 @@ def _default_directory(name: str, recipe: "Recipe") -> Path:
 
     if not recipe.differences(load(name)):
         return Path("runs", recipe.name)
-    settings = json.dumps(recipe.as_dict(), sort_keys=True)
-    return Path("runs", f"{recipe.name}-{hashlib.sha256(settings.encode()).hexdigest()[:6]}")
+    settings = recipe.as_dict()
+    # A setting that came later: a command from before goes on in the directory that it began.
+    if settings["train"]["schedule"] == "steps":
+        del settings["train"]["schedule"]
+    written = json.dumps(settings, sort_keys=True).encode()
+    return Path("runs", f"{recipe.name}-{hashlib.sha256(written).hexdigest()[:6]}")
 
 
 def _print_heading(recipe: "Recipe", directory: Path, cluster: "Cluster | None") -> None:

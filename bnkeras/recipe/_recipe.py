@@ -85,13 +85,19 @@ class Recipe:
         for name, section in self._sections():
             lines = [f"[{name}]"]
             for key, value in section.model_dump(mode="json", exclude_none=True).items():
-                lines.append(_line(key, value, type(section).model_fields[key].description))
+                lines.append(_line(key, value, self._description(section, key)))
             blocks.append("\n".join(lines))
         return "\n\n".join(blocks) + "\n"
 
     def _sections(self) -> Iterator[tuple[str, Section]]:
         for name in ("model", "data", "train", "strategy"):
             yield name, getattr(self, name)
+
+    def _description(self, section: Section, key: str) -> str | None:
+        description = type(section).model_fields[key].description
+        if section is self.train and key in self.train.unused():
+            return f"no part in {literal(self.train.schedule)}; {description}"
+        return description
 
     def _header(self) -> list[str]:
         facts = {

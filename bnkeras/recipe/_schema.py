@@ -40,14 +40,21 @@ class TrainSettings(Section):
     epochs: t.Count = Field(description="passes over the training examples")
     batch_size: t.Count = Field(description="examples in a step, over all devices")
     optimizer: Literal["sgd", "adam"] = Field(description='"sgd" or "adam"')
-    learning_rate: t.Positive = Field(description="at the start, or after the warm-up")
+    learning_rate: t.Positive = Field(description="the highest: at the start, or after the rise")
     momentum: t.Fraction = Field(0.0, description="of sgd; adam has none")
     l2: t.NotNegative = Field(0.0, description="coupled: gradient += l2 · weight, γ and β too")
-    milestones: t.Milestones = Field(
-        (), description="the rate drops as these epochs start, if there are so many"
+    schedule: Literal["steps", "cosine", "one_cycle"] = Field(
+        "steps",
+        description='"steps": drops at milestones; "cosine": falls to 0; "one_cycle": rises for '
+        "30% of all steps, then falls; the momentum stays",
     )
-    decay: t.Factor = Field(0.1, description="the factor of each drop")
-    warmup_epochs: t.Amount = Field(0, description="epochs of linear rise to the learning rate")
+    milestones: t.Milestones = Field(
+        (), description='of "steps": the rate drops as these epochs start, if there are so many'
+    )
+    decay: t.Factor = Field(0.1, description='of "steps": the factor of each drop')
+    warmup_epochs: t.Amount = Field(
+        0, description='of "steps" and "cosine": epochs of linear rise to the learning rate'
+    )
     precision: Literal["float32", "mixed_bfloat16", "auto"] = Field(
         "float32",
         description='"float32", "mixed_bfloat16", or "auto": what a few steps show to be faster',
@@ -59,6 +66,13 @@ class TrainSettings(Section):
     steps_per_execution: t.Count = Field(
         1, description="steps in one call into TensorFlow, for small networks; changes no bit"
     )
+
+    def unused(self) -> tuple[str, ...]:
+        """Return the settings that have no part in the schedule.
+
+        They are no fault, so that a recipe with milestones can be given another schedule.
+        """
+        return () if self.schedule == "steps" else ("milestones", "decay")
 
 
 class StrategySettings(Section):

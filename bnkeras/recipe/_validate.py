@@ -60,6 +60,14 @@ def _across(draft: Draft) -> list[Fault]:
             'must be "last" without validation examples, for "best" is the lowest validation loss; '
             'received "best" with data.validation = 0. Set data.validation to 10, say.',
         )
+    warmup = draft.get(("train", "warmup_epochs"), 0)
+    if draft.get(("train", "schedule")) == "one_cycle" and type(warmup) is int and warmup > 0:
+        fault(
+            "train.warmup_epochs",
+            'must be 0 with train.schedule = "one_cycle", which rises by itself for 30% of all '
+            f"steps; received {warmup}. Set it to 0, or train.schedule to "
+            '"cosine", which has a warm-up.',
+        )
     regime = draft.get(("model", "regime"))
     excludes = draft.get(("excludes",))
     if isinstance(excludes, dict) and isinstance(regime, str) and regime in excludes:

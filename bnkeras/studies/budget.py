@@ -48,18 +48,20 @@ class Budget:
         """Return the settings, as after `--set`, that shorten the schedule of `recipe`.
 
         Epochs, the starts of lower rates and the warm-up shrink alike, to whole epochs, and
-        at least one epoch is left. Drops that would come at the same epoch become one.
+        at least one epoch is left. Drops that would come at the same epoch become one. A
+        schedule without drops is a function of all steps, and shrinks with these.
         """
         if self.share == 1:
             return ()
         train = recipe.train
         epochs = max(1, self._of(train.epochs))
-        milestones = sorted({max(1, self._of(start)) for start in train.milestones})
-        return (
-            f"train.epochs={epochs}",
-            f"train.milestones={[start for start in milestones if start < epochs]}",
-            f"train.warmup_epochs={min(self._of(train.warmup_epochs), epochs - 1)}",
-        )
+        shortened = [f"train.epochs={epochs}"]
+        if "milestones" not in train.unused():
+            milestones = sorted({max(1, self._of(start)) for start in train.milestones})
+            kept = [start for start in milestones if start < epochs]
+            shortened.append(f"train.milestones={kept}")
+        warmup = min(self._of(train.warmup_epochs), epochs - 1)
+        return (*shortened, f"train.warmup_epochs={warmup}")
 
     def _of(self, epochs: int) -> int:
         # Halves go up, also where round() would go to an even number.

@@ -14,7 +14,7 @@ from bnkeras.training.batches import Batches, check_batch_size
 from bnkeras.training.given import Data, GivenBatches
 from bnkeras.training.optimizers import SGD, Adam
 from bnkeras.training.run_directory import RunDirectory
-from bnkeras.training.schedule import StepSchedule
+from bnkeras.training.schedule import CosineSchedule, OneCycleSchedule, StepSchedule
 
 # With as many classes, the papers also count answers among the first five as right.
 _CLASSES_FOR_TOP5 = 100
@@ -101,15 +101,16 @@ def compiled_model(recipe: Recipe, batches: Batches, precision: str | None = Non
     return model
 
 
-def learning_rate(recipe: Recipe, steps: int) -> StepSchedule:
+def learning_rate(recipe: Recipe, steps: int) -> keras.optimizers.schedules.LearningRateSchedule:
     """Return the learning-rate schedule of `recipe` at `steps` steps an epoch."""
     train = recipe.train
-    return StepSchedule(
-        train.learning_rate,
-        [milestone * steps for milestone in train.milestones],
-        train.decay,
-        train.warmup_epochs * steps,
-    )
+    total, warmup = train.epochs * steps, train.warmup_epochs * steps
+    if train.schedule == "one_cycle":
+        return OneCycleSchedule(train.learning_rate, total)
+    if train.schedule == "cosine":
+        return CosineSchedule(train.learning_rate, total, warmup)
+    milestones = [milestone * steps for milestone in train.milestones]
+    return StepSchedule(train.learning_rate, milestones, train.decay, warmup)
 
 
 def _optimizer(recipe: Recipe, steps: int) -> keras.optimizers.Optimizer:

@@ -6,6 +6,7 @@ from functools import partial
 import pytest
 
 from bnkeras import recipe
+from bnkeras.cli.recipe import _default_directory
 
 
 @pytest.fixture
@@ -112,6 +113,19 @@ def test_faults_are_a_line_each(run):
         "  train.epoch: is not a setting; received 3. Did you mean 'train.epochs'? "
         "(--set train.epoch=3)",
     ]
+
+
+def test_a_setting_that_came_later_leaves_directories_their_names():
+    name = "resnet14_bnonly"
+
+    def directory(*settings):
+        return _default_directory(name, recipe.load(name, settings)).as_posix()
+
+    short = ["train.epochs=20", "train.milestones=[10,15]"]
+    # Pinned: the same command has to find the run that it began with an earlier version.
+    assert directory(*short) == "runs/resnet14_bnonly-93d65c"
+    assert directory(*short, "train.schedule=cosine") != directory(*short)
+    assert directory() == "runs/resnet14_bnonly"
 
 
 @pytest.mark.parametrize("command", ["list", "show"])

@@ -84,6 +84,37 @@ def test_the_best_epoch_needs_examples_held_out_unless_data_are_given():
     assert loaded.train.keep == "best"
 
 
+def test_another_schedule_needs_no_care_for_milestones():
+    for schedule in ("cosine", "one_cycle"):
+        loaded = recipe.load("resnet14_bnonly", [f"train.schedule={schedule}"])
+        assert loaded.train.milestones == (80, 120)
+        assert loaded.train.unused() == ("milestones", "decay")
+        assert loaded.expected is None
+    assert recipe.load("resnet14_bnonly").train.schedule == "steps"
+    assert recipe.load("resnet14_bnonly").train.unused() == ()
+
+
+def test_one_cycle_has_no_warm_up_beside_it():
+    sentence = (
+        '  train.warmup_epochs: must be 0 with train.schedule = "one_cycle", which rises by itself '
+        "for 30% of all steps; received 5. Set it to 0, or train.schedule to "
+        '"cosine", which has a warm-up.'
+    )
+    (line,) = faults("resnet50_bnonly", "train.schedule=one_cycle")
+    assert line.startswith(f"{sentence} (file ")
+    assert line.endswith("_resnet_imagenet.toml)")
+    lines = faults(
+        "resnet14_bnonly", "train.schedule=one_cycle", "train.warmup_epochs=5", "train.epochs=0"
+    )
+    assert lines == [
+        "  train.epochs: must be an integer ≥ 1; received 0 (--set train.epochs=0)",
+        f"{sentence} (--set train.warmup_epochs=5)",
+    ]
+    both = ["train.schedule=one_cycle", "train.warmup_epochs=0"]
+    assert recipe.load("resnet50_bnonly", both).train.schedule == "one_cycle"
+    assert recipe.load("resnet50_bnonly", ["train.schedule=cosine"]).train.warmup_epochs == 5
+
+
 @pytest.mark.parametrize("norm", ["instance", "group", "layer"])
 def test_a_norm_is_a_setting(norm):
     loaded = recipe.load("resnet14_bnonly", [f"model.norm={norm}"])

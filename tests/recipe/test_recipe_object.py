@@ -49,6 +49,20 @@ def test_the_header_says_what_it_is():
     )
 
 
+def test_what_has_no_part_in_the_schedule_is_said(tmp_path):
+    loaded = recipe.load("resnet14_bnonly", ["train.schedule=one_cycle"])
+    lines = {line.partition(" = ")[0]: line for line in loaded.to_toml().splitlines()}
+    assert lines["milestones"].startswith(
+        'milestones = [80, 120]  # no part in "one_cycle"; of "steps": the rate drops as '
+    )
+    assert lines["decay"].startswith('decay = 0.1  # no part in "one_cycle"; of "steps": ')
+    assert "no part" not in lines["warmup_epochs"] + lines["learning_rate"]
+    assert "no part" not in recipe.load("resnet14_bnonly").to_toml()
+    path = tmp_path / "mine.toml"
+    path.write_text(loaded.to_toml(), encoding="utf-8")
+    assert recipe.load(path) == loaded
+
+
 def test_awkward_values_survive(tmp_path):
     path = tmp_path / 'a "name"\nseed = 9.toml'
     path.write_text('extends = "resnet14_bnonly"\n[data]\nfingerprint = "\\"\\\\\\u007f\\n é"\n')
@@ -79,3 +93,10 @@ def test_the_settings_that_an_export_keeps_load_again():
         RecipeError, match=r"(?s)mine has a fault:.*train\.epochs: must be .*received -1"
     ):
         recipe.from_settings(settings, "mine")
+
+
+def test_settings_from_before_there_were_schedules_load():
+    loaded = recipe.load("resnet14_bnonly")
+    settings = loaded.as_dict()
+    assert settings["train"].pop("schedule") == "steps"
+    assert recipe.from_settings(settings, "before") == loaded

@@ -98,6 +98,11 @@ def test_numbers_are_not_converted():
             'train.optimizer: must be one of "sgd", "adam"; received "adm". Did you mean \'adam\'?',
         ),
         (
+            "train.schedule=onecycle",
+            'train.schedule: must be one of "steps", "cosine", "one_cycle"; received "onecycle". '
+            "Did you mean 'one_cycle'?",
+        ),
+        (
             "model.network=resnet",
             'model.network: must be one of "resnet_cifar", "resnet_imagenet", "vgg_cifar", "mlp", '
             '"tweet_lstm"; received "resnet". '

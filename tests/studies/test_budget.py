@@ -50,6 +50,15 @@ def test_the_schedule_shrinks(share, name, epochs, milestones, warmup):
     assert recipe.train.warmup_epochs == warmup
 
 
+def test_a_schedule_without_drops_shrinks_with_the_epochs():
+    cycle = load("resnet14_all", ["train.schedule=one_cycle"])
+    shortened = Budget(0.25).settings(cycle)
+    assert shortened == ("train.epochs=40", "train.warmup_epochs=0")
+    assert load("resnet14_all", ["train.schedule=one_cycle", *shortened]).train.epochs == 40
+    cosine = load("resnet50_all", ["train.schedule=cosine"])
+    assert Budget(0.5).settings(cosine) == ("train.epochs=45", "train.warmup_epochs=3")
+
+
 def test_the_whole_changes_nothing():
     assert FULL.settings(load("resnet14_all")) == ()
     assert str(FULL) == "full"

@@ -16,6 +16,7 @@ import bnkeras
 import bnkeras.recipe
 from bnkeras.errors import RunError
 from bnkeras.training import run
+from bnkeras.training.setup import learning_rate
 
 RECIPE = "digits_resnet14_bnonly"
 SHORT = ["train.epochs=3", "train.milestones=[2]"]
@@ -76,6 +77,24 @@ def test_checkpoints_do_not_change_the_result(uninterrupted, data_dir, tmp_path)
     recipe = bnkeras.recipe.load(RECIPE, SHORT)
     result = run(recipe, tmp_path / "run", data_dir=data_dir)
     assert weights(result.export) == weights(uninterrupted.export)
+
+
+def test_one_cycle_goes_on_where_it_was(data_dir, tmp_path):
+    # The rate rises until step 18 of 66, and falls when the run goes on from step 25.
+    settings = ["train.epochs=3", "train.schedule=one_cycle", OFTEN]
+    recipe = bnkeras.recipe.load(RECIPE, settings)
+    whole = run(recipe, tmp_path / "whole", data_dir=data_dir)
+    rate = learning_rate(recipe, 22)
+    used = [row["learning_rate"] for row in rows(whole.directory)]
+    assert used == pytest.approx([float(rate(step)) for step in (21, 43, 65)], rel=1e-6)
+    assert used[0] > used[1] > used[2] == pytest.approx(0.3 / 25 / 1e4)
+    with pytest.raises(_StopError):
+        run(recipe, tmp_path / "cut", data_dir=data_dir, callbacks=[_StopAfter(25)])
+    # Nor does it matter how many steps one call into TensorFlow has.
+    together = bnkeras.recipe.load(RECIPE, [*settings, "train.steps_per_execution=4"])
+    cut = run(together, tmp_path / "cut", data_dir=data_dir)
+    assert weights(cut.export) == weights(whole.export)
+    assert rows(cut.directory) == rows(whole.directory)
 
 
 def test_the_best_epoch_survives_a_stop(data_dir, tmp_path):

@@ -1,9 +1,9 @@
-"""Files of a run directory that something else has damaged."""
+"""Files of a run directory: those of runs before, and those that something else has damaged."""
 
 import pytest
 
 import bnkeras.recipe
-from bnkeras.errors import RunError
+from bnkeras.errors import RunDirectoryError, RunError
 from bnkeras.training.run_directory import RunDirectory
 
 RECIPE = bnkeras.recipe.load("digits_resnet14_bnonly")
@@ -28,3 +28,17 @@ def test_a_folder_in_the_place_of_a_file(tmp_path, name):
     (tmp_path / name).mkdir()
     with pytest.raises(RunError, match=f"{name} cannot be read"):
         READ[name](RunDirectory(tmp_path))
+
+
+def test_a_run_from_before_a_setting_came_is_the_same_run(tmp_path):
+    lines = RECIPE.to_toml().splitlines()
+    before = [line for line in lines if not line.startswith("schedule = ")]
+    assert len(before) == len(lines) - 1
+    (tmp_path / "recipe.toml").write_text("\n".join(before), encoding="utf-8")
+    directory = RunDirectory(tmp_path)
+    with directory.claim(RECIPE):
+        pass
+    other = bnkeras.recipe.load(RECIPE.name, ["train.schedule=cosine"])
+    message = r"train\.schedule: 'steps' there, 'cosine' now"
+    with pytest.raises(RunDirectoryError, match=message), directory.claim(other):
+        pass
