@@ -1,1 +1,1 @@
-"""The shipped recipes: `models/` and `regimes/`, which `bnkeras.recipe` composes."""
+"""The shipped recipes: `models/` and `regimes/`, which `bnkeras.recipe` composes, and `tuned/`."""

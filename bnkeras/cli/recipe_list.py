@@ -33,8 +33,11 @@ def rows(wanted: Sequence[str] | None) -> list[dict[str, Any]]:
 def print_overview() -> None:
     """Print a line per model, grouped by dataset, and what the regimes are."""
     out.print(_HEAD, highlight=False)
+    shipped = _recipes(None)
     by_dataset: dict[str, dict[str, list[tuple[Entry, Recipe]]]] = {}
-    for entry, recipe in _recipes(None):
+    for entry, recipe in shipped:
+        if entry.tuned:
+            continue
         of_dataset = by_dataset.setdefault(recipe.data.dataset, {})
         of_dataset.setdefault(entry.model, []).append((entry, recipe))
     for dataset, members in by_dataset.items():
@@ -52,6 +55,7 @@ def print_overview() -> None:
             table.add_row(model, _total(first), norm, ", ".join(expected))
         out.print(table, highlight=False)
         out.print()
+    _print_tuned([recipe for entry, recipe in shipped if entry.tuned])
     out.print("[bold]What a regime trains[/]")
     for regime, title in regimes().items():
         out.print(f"  {regime:<18}{title}", highlight=False)
@@ -73,10 +77,24 @@ def print_models(wanted: Sequence[str]) -> None:
         for entry, recipe in members:
             expected = recipe.expected
             accuracy, source = (str(expected), expected.source) if expected else ("", "")
-            name = f"{entry.model}_[cyan]{entry.regime}[/]"
+            rest = entry.name.removeprefix(f"{entry.model}_")
+            name = f"{entry.name.removesuffix(rest)}[cyan]{rest}[/]"
             table.add_row(name, f"{_trained(recipe):,}", accuracy, source)
         out.print(table, highlight=False)
         out.print()
+
+
+def _print_tuned(recipes: Sequence[Recipe]) -> None:
+    """Print a line per tuned recipe, which the lines of the models do not have."""
+    if not recipes:
+        return
+    out.print("[bold]Recipes with other settings[/]")
+    table = _table(right=(1, 2), width=max(len(recipe.name) for recipe in recipes))
+    for recipe in recipes:
+        accuracy = f"{recipe.expected.accuracy:.1f}" if recipe.expected else ""
+        table.add_row(recipe.name, f"{_trained(recipe):,}", accuracy, recipe.about.title)
+    out.print(table, highlight=False)
+    out.print()
 
 
 def _table(right: Sequence[int], width: int) -> Table:
@@ -110,6 +128,7 @@ def _row(entry: Entry, recipe: Recipe) -> dict[str, Any]:
         "dataset": recipe.data.dataset,
         "network": recipe.model.network,
         "regime": recipe.model.regime,
+        "tuned": entry.tuned,
         "parameters": _counts(recipe)["total"],
         "trained": _trained(recipe),
         "accuracy": expected and expected.accuracy,

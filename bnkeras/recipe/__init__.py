@@ -7,8 +7,9 @@
     recipe.train.epochs, recipe.model.build_arguments()
 
 A recipe's name is `<model>_<regime>`: the composition of `recipes/models/<model>.toml`
-and `recipes/regimes/<regime>.toml`. A path to a file of your own loads as well, and
-such a file may say `extends = "resnet14_bnonly"` or name another file.
+and `recipes/regimes/<regime>.toml`. Or it is that of a file of `recipes/tuned/`, a
+composition with other settings. A path to a file of your own loads as well, and such a
+file may say `extends = "resnet14_bnonly"` or name another file.
 
 Importing this package imports neither Keras nor TensorFlow; pydantic comes with the
 first recipe that is loaded.

@@ -7,7 +7,8 @@ from typing import Any
 from bnkeras.errors import RecipeError, did_you_mean
 from bnkeras.recipe._draft import Draft
 from bnkeras.recipe._parts import (
-    has_regime,
+    catalogue,
+    composition,
     names,
     parent_of,
     part,
@@ -15,6 +16,7 @@ from bnkeras.recipe._parts import (
     refuse_circle,
     regimes_of,
     splits,
+    tuned,
 )
 from bnkeras.settings import toml
 
@@ -61,14 +63,19 @@ def compose(name: str, referrer: str = "") -> Draft:
     Raises:
         RecipeError: there is no such recipe; the message says what there is.
     """
-    found = [
-        (part("models", model), part("regimes", regime))
-        for model, regime in splits(name)
-        if has_regime(model, regime)
-    ]
-    if not found:
+    if name in part_names("tuned"):
+        parent, changes = tuned(name)
+        draft = compose(parent)
+        draft.base = name
+        # Neither is true of other settings: how long it takes, what it reaches.
+        for table in ("about", "expected"):
+            draft.values.pop(table, None)
+        draft.absorb(changes)
+        return draft
+    found = composition(name)
+    if found is None:
         raise RecipeError(referrer + _unknown(name))
-    model, regime = found[0]
+    model, regime = part("models", found[0]), part("regimes", found[1])
     draft = Draft(base=name)
     draft.absorb(model)
     draft.absorb(regime)
@@ -98,7 +105,8 @@ def _unknown(name: str) -> str:
     if reason := part("models", model).get(("excludes", regime)):
         reason, hint = f", since {reason}", ""
     else:
-        reason, hint = "", did_you_mean(name, [f"{model}_{choice}" for choice in choices])
+        reason = ""
+        hint = did_you_mean(name, [entry.name for entry in catalogue() if entry.model == model])
     return (
         f"No recipe {name!r}: the model {model} has no regime {regime!r}{reason}. "
         f"It has {', '.join(choices)}{_AND_MORE}.{hint} {listing}"

@@ -1,8 +1,9 @@
-"""The shipped parts, and the names they compose to.
+"""The shipped parts, the names they compose to, and what is tuned of these.
 
 A part is `models/NAME.toml` or `regimes/NAME.toml` in the recipes folder. It may say
 `extends = "OTHER"`, another part of the same folder; one whose name starts with `_`
-is only there to be extended.
+is only there to be extended. A tuned recipe is `tuned/NAME.toml`, which says
+`extends = "MODEL_REGIME"`, the composition whose settings it changes.
 """
 
 from functools import cache
@@ -23,11 +24,12 @@ _LISTED = ("random2", "random2output")
 
 
 class Entry(NamedTuple):
-    """A shipped recipe: its name, and the two parts it is composed of."""
+    """A shipped recipe: its name, the two parts it is composed of, whether it is tuned."""
 
     name: str
     model: str
     regime: str
+    tuned: bool = False
 
 
 def names() -> list[str]:
@@ -46,16 +48,52 @@ def regimes() -> dict[str, str]:
 
 
 def catalogue() -> list[Entry]:
-    """Return every model with every regime that makes sense for it.
+    """Return every model with every regime that makes sense for it, then what is tuned of it.
 
     Of the random-k regimes, of which there is one for every k, those of the papers' main
     figure are listed; all of them load.
     """
+    changed: dict[str, list[Entry]] = {}
+    for name in part_names("tuned"):
+        model, regime = composition(tuned(name)[0])
+        changed.setdefault(model, []).append(Entry(name, model, regime, tuned=True))
     return [
-        Entry(f"{model}_{regime}", model, regime)
+        entry
         for model in part_names("models")
-        for regime in regimes_of(model)
+        for entry in (
+            *(Entry(f"{model}_{regime}", model, regime) for regime in regimes_of(model)),
+            *changed.get(model, ()),
+        )
     ]
+
+
+def tuned(name: str) -> tuple[str, Draft]:
+    """Return the composition that a tuned recipe extends, and what it changes of it.
+
+    Raises:
+        RecipeError: it does not extend a composition.
+    """
+    path = ROOT / "tuned" / f"{name}.toml"
+    table = dict(_read(path, ""))
+    parent = parent_of(table, path)
+    if parent is None or composition(parent) is None:
+        raise RecipeError(
+            f"{path}: a tuned recipe extends the MODEL_REGIME whose settings it changes, such as "
+            f'extends = "resnet14_bnonly"; received '
+            f"{'no extends' if parent is None else toml.literal(parent)}."
+        )
+    draft = Draft()
+    draft.merge(table, f"file {path}")
+    return parent, draft
+
+
+def composition(name: str) -> tuple[str, str] | None:
+    """Return the model part and the regime that `name` is composed of, or None.
+
+    >>> composition("resnet14_random7")
+    ('resnet14', 'random7')
+    """
+    return next((split for split in splits(name) if has_regime(*split)), None)
 
 
 def splits(name: str) -> list[tuple[str, str]]:
@@ -82,7 +120,7 @@ def has_regime(model: str, regime: str) -> bool:
 
 
 def part_names(kind: str) -> list[str]:
-    """Return the parts of a folder without its bases, numbers in numerical order."""
+    """Return what a folder has, without bases, numbers in numerical order."""
     found = toml.stems(ROOT / kind)
     if kind == "regimes" and (ROOT / kind / f"{_RANDOM}.toml").exists():
         found += _LISTED

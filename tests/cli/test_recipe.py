@@ -6,7 +6,7 @@ from functools import partial
 import pytest
 
 from bnkeras import recipe
-from bnkeras.cli.recipe import _default_directory
+from bnkeras.cli.recipe import _complete, _default_directory
 
 
 @pytest.fixture
@@ -24,6 +24,12 @@ def test_list_is_a_line_per_model(run):
     assert words["resnet200"] == "64,673,832 176,000 bnonly 32.0 top-5, bnoutput 57.0 top-5,"
     assert words["tweets_lstm"].startswith("about 4,899,806 604 all 78.0")
     assert words["bnonly"] == "γ and β only"
+    tuned = [entry.name for entry in recipe.catalogue() if entry.tuned]
+    assert tuned
+    assert set(tuned) <= set(lines)
+    assert words["resnet14_bnonly_tuned"].startswith("1,120 ")
+    title = recipe.load("resnet14_bnonly_tuned").about.title
+    assert words["resnet14_bnonly_tuned"].endswith(title)
     assert out.index("Dataset cifar10") < out.index("wrn14x32") < out.index("Dataset imagenet")
     assert max(map(len, out.splitlines())) <= 80
 
@@ -58,6 +64,7 @@ def test_list_as_json(run):
         "dataset": "cifar10",
         "network": "resnet_cifar",
         "regime": "bnonly",
+        "tuned": False,
         "parameters": 175_258,
         "trained": 1_120,
         "accuracy": 48.0,
@@ -66,6 +73,8 @@ def test_list_as_json(run):
         "seeds": 5,
         "from": "paper: Frankle et al. 2021, Figure 2",
     }
+    tuned = rows["resnet14_bnonly_tuned"]
+    assert (tuned["model"], tuned["regime"], tuned["tuned"]) == ("resnet14", "bnonly", True)
     some = json.loads(run("list", "mlp", "--json")[1])
     assert [row["recipe"] for row in some] == [n for n in recipe.names() if n.startswith("mlp_")]
 
@@ -92,6 +101,17 @@ def test_show_as_json(run):
     assert shown["expected"]["from"].startswith("paper: Torri 2022")
     assert shown["about"]["hardware"]
     assert shown["train"] == recipe.load("mlp_bnoutput").as_dict()["train"]
+
+
+def test_a_tuned_recipe_is_shown_and_completed(run):
+    name = "resnet14_bnonly_tuned"
+    code, out, err = run("show", name, "--seed", "7", "--json")
+    shown = json.loads(out)
+    assert (code, err) == (0, "")
+    assert (shown["recipe"], shown["base"]) == (name, name)
+    assert shown["changes"] == {"seed": [0, 7]}
+    assert shown["train"] == recipe.load(name).as_dict()["train"]
+    assert name in _complete("resnet14_bnonly")
 
 
 def test_an_unknown_name_is_a_short_message(run):

@@ -53,6 +53,15 @@ def test_a_file_may_extend_a_shipped_recipe(write):
     assert loaded.about == shipped.about
 
 
+def test_a_file_may_extend_a_tuned_recipe(write):
+    path = write("mine.toml", 'extends = "resnet14_bnonly_tuned"\n[train]\nepochs = 3\n')
+    loaded, tuned = recipe.load(path), recipe.load("resnet14_bnonly_tuned")
+    assert (loaded.name, loaded.base) == ("mine", "resnet14_bnonly_tuned")
+    assert loaded.changes == {"train.epochs": (tuned.train.epochs, 3)}
+    assert recipe.load("resnet14_bnonly_tuned", ["train.epochs=3"]) == loaded
+    assert "from resnet14_bnonly_tuned: train.epochs " in loaded.to_toml()
+
+
 def test_a_path_may_be_text(write):
     path = write("mine.toml", 'extends = "resnet14_bnonly"')
     assert recipe.load(str(path)) == recipe.load("resnet14_bnonly")

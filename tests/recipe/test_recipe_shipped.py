@@ -12,11 +12,12 @@ import bnkeras.recipes
 from bnkeras import recipe
 from bnkeras.errors import RecipeError
 from bnkeras.pipelines import DATASETS
-from bnkeras.recipe._parts import part, part_names
+from bnkeras.recipe._parts import composition, part, part_names, tuned
 from bnkeras.regimes import REGIMES
 
 FOLDER = Path(bnkeras.recipes.__file__).parent
-FILES = sorted([*FOLDER.glob("models/*.toml"), *FOLDER.glob("regimes/*.toml")])
+FILES = sorted(path for kind in ("models", "regimes") for path in FOLDER.glob(f"{kind}/*.toml"))
+TUNED = sorted(FOLDER.glob("tuned/*.toml"))
 NAMES = recipe.names()
 
 
@@ -43,7 +44,7 @@ def test_names_are_models_times_regimes():
     with_shortcuts = ["digits_resnet14", *CIFAR, *IMAGENET, *WIDE]
     assert set(recipe.models()) == {*with_shortcuts, *WITHOUT_SHORTCUTS}
     assert len(NAMES) == len(set(NAMES))
-    assert set(NAMES) == {
+    assert {entry.name for entry in recipe.catalogue() if not entry.tuned} == {
         f"{model}_{regime}"
         for model in recipe.models()
         for regime in LISTED
@@ -75,7 +76,33 @@ def test_a_regime_part_is_named_after_its_regime():
         assert part("regimes", name).get(("model", "regime")) == name
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_tuned_recipes_are_found_beside_what_they_change():
+    entries = {entry.name: entry for entry in recipe.catalogue() if entry.tuned}
+    assert TUNED
+    assert set(entries) == {path.stem for path in TUNED}
+    order = [entry.model for entry in recipe.catalogue()]
+    assert list(dict.fromkeys(order)) == list(recipe.models())
+    assert order == sorted(order, key=list(recipe.models()).index)
+
+
+@pytest.mark.parametrize("name", [path.stem for path in TUNED])
+def test_a_tuned_recipe_is_a_composition_with_other_settings(name):
+    parent, own = tuned(name)
+    (entry,) = (entry for entry in recipe.catalogue() if entry.name == name)
+    assert composition(name) is None, "the composition of that name would not be found any more"
+    assert composition(parent) == (entry.model, entry.regime)
+    loaded, extended = recipe.load(name), recipe.load(parent)
+    changed = {key.partition(".")[0] for key in extended.differences(loaded)}
+    assert changed
+    assert changed <= {"model", "data", "train"}
+    assert loaded.model.regime == entry.regime
+    assert loaded.model.network == extended.model.network
+    # What it reaches and how long it takes, it says itself.
+    assert (loaded.expected is None) == (own.get(("expected", entry.regime)) is None)
+    assert loaded.about.model_dump(exclude_none=True) == own.get(("about",))
+
+
+@pytest.mark.parametrize("path", [*FILES, *TUNED], ids=lambda path: path.stem)
 def test_a_part_opens_with_what_it_is(path):
     text = path.read_text()
     tables = re.findall(r"^\[(.*)\]$", text, re.M)
@@ -89,7 +116,7 @@ def test_a_recipe_loads_and_says_what_it_is(name):
     loaded = recipe.load(name)
     assert loaded.name == loaded.base == name
     assert loaded.changes == {}
-    assert name.endswith(f"_{loaded.model.regime}")
+    assert name.endswith(f"_{loaded.model.regime}") or (FOLDER / f"tuned/{name}.toml").exists()
     assert all((loaded.about.title, loaded.about.source))
     assert all((loaded.about.hardware, loaded.about.duration))
     if loaded.expected is not None:
