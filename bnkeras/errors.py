@@ -41,6 +41,10 @@ class StudyError(InputError):
     """A study does not exist or does not validate."""
 
 
+class SpaceError(InputError):
+    """A search space does not exist, does not validate or does not fit the recipe."""
+
+
 class DataError(InputError):
     """A dataset is missing, or its source is not what it should be."""
 
@@ -51,6 +55,10 @@ class CorruptDataError(BnkerasError):
 
 class RunDirectoryError(InputError):
     """A run directory cannot be used for this run."""
+
+
+class SearchError(InputError):
+    """A directory cannot be used for this search."""
 
 
 class ClusterError(InputError):

@@ -17,6 +17,7 @@ from bnkeras.cli import (
     report,
     study,
     study_report,
+    tune,
 )
 from bnkeras.cli.console import visible
 from bnkeras.errors import BnkerasError
@@ -38,6 +39,7 @@ app.add_typer(study.app)
 study.app.command()(study_report.report)
 app.command()(analyze.analyze)
 app.command()(report.report)
+app.command()(tune.tune)
 app.command()(quickstart.quickstart)
 
 

@@ -148,7 +148,7 @@ def run(
     recipe = load(name, settings or (), seed)
     directory = directory or _default_directory(name, recipe)
 
-    _check_data(recipe, data_dir)
+    check_data(recipe, data_dir)
 
     from bnkeras.cli.quiet import start_tensorflow
 
@@ -173,7 +173,7 @@ def run(
         out.print(done, highlight=False, soft_wrap=True)
 
 
-def _check_data(recipe: "Recipe", data_dir: Path | None) -> None:
+def check_data(recipe: "Recipe", data_dir: Path | None) -> None:
     """Raise the error of a dataset that is not prepared, before seconds go into starting up."""
     from bnkeras import pipelines
     from bnkeras.recipe import GIVEN

@@ -1,9 +1,6 @@
 """`bnkeras study`: grids of runs behind a figure, listed and run."""
 
 import re
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bnkeras.cli.console import err, print_json
+from bnkeras.cli.interrupts import terminated_as_interrupted
 from bnkeras.cli.options import DataDir, Json
 from bnkeras.errors import BnkerasError, DataError, InputError, RecipeError
 
@@ -167,7 +165,7 @@ def run(
 
     reported = reported and shard is None and find_spec("matplotlib") is not None
     try:
-        with _terminated_as_interrupted():
+        with terminated_as_interrupted():
             if as_json:
                 tally = run_members(members, folder, data_dir=data_dir)
             else:
@@ -232,20 +230,6 @@ def _members(request: "Request", study: "Study", shard: str | None) -> list["Mem
             f"A shard is I/N, the I-th of N shares, with I from 1 to N; received {shard!r}."
         )
     return share_of(members, int(written[1]), int(written[2]))
-
-
-@contextmanager
-def _terminated_as_interrupted() -> Iterator[None]:
-    """Have SIGTERM, by which batch systems stop a job, wait for the checkpoint as Ctrl-C does."""
-
-    def interrupt(number: int, frame: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _check_data(members: list["Member"], data_dir: Path | None) -> None:

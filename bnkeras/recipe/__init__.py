@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from bnkeras.recipe._load import faults_of, from_settings, load
     from bnkeras.recipe._recipe import WITHOUT_EFFECT, Recipe
     from bnkeras.recipe._schema import StrategySettings
+    from bnkeras.recipe._shorten import shortened
     from bnkeras.recipe._types import GIVEN
 
 __all__ = [
@@ -41,6 +42,7 @@ __all__ = [
     "models",
     "names",
     "regimes",
+    "shortened",
     "unused_settings",
 ]
 
@@ -53,6 +55,7 @@ _NEEDS_PYDANTIC = {
     "faults_of": "_load",
     "from_settings": "_load",
     "load": "_load",
+    "shortened": "_shorten",
     "unused_settings": "_data",
 }
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from bnkeras.errors import InputError
-from bnkeras.recipe import Recipe
+from bnkeras.recipe import Recipe, shortened
 
 _RULE = 'A budget is "full" or the share of the epochs to train, such as 2% or 0.02'
 
@@ -47,25 +47,9 @@ class Budget:
     def settings(self, recipe: Recipe) -> tuple[str, ...]:
         """Return the settings, as after `--set`, that shorten the schedule of `recipe`.
 
-        Epochs, the starts of lower rates and the warm-up shrink alike, to whole epochs, and
-        at least one epoch is left. Drops that would come at the same epoch become one. A
-        schedule without drops is a function of all steps, and shrinks with these.
+        None for the whole of them; see `bnkeras.recipe.shortened`.
         """
-        if self.share == 1:
-            return ()
-        train = recipe.train
-        epochs = max(1, self._of(train.epochs))
-        shortened = [f"train.epochs={epochs}"]
-        if "milestones" not in train.unused():
-            milestones = sorted({max(1, self._of(start)) for start in train.milestones})
-            kept = [start for start in milestones if start < epochs]
-            shortened.append(f"train.milestones={kept}")
-        warmup = min(self._of(train.warmup_epochs), epochs - 1)
-        return (*shortened, f"train.warmup_epochs={warmup}")
-
-    def _of(self, epochs: int) -> int:
-        # Halves go up, also where round() would go to an even number.
-        return int(self.share * epochs + 0.5)
+        return () if self.share == 1 else shortened(recipe, self.share)
 
 
 FULL = Budget()

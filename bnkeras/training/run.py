@@ -18,7 +18,7 @@ import tensorflow as tf
 from bnkeras.compact.manifest import read_manifest
 from bnkeras.compact.reader import check_files
 from bnkeras.compact.writer import save_compact
-from bnkeras.errors import ExportError, InputError, RunError
+from bnkeras.errors import ExportError, InputError, RecipeError, RunError
 from bnkeras.models.variables import parameter_counts
 from bnkeras.recipe import Recipe
 from bnkeras.training.batches import Batches
@@ -45,7 +45,7 @@ class RunResult:
         directory: the run directory.
         export: the compact export in it; of many workers, the chief has it.
         figures: what `result.json` holds: `test_accuracy`, `test_loss` and, with many
-            classes, `test_top5_accuracy`,
+            classes, `test_top5_accuracy` (`val_…` of a run without test),
             `parameters` (see `bnkeras.parameter_counts`), `export_bytes`,
             `epoch` (whose weights were kept), `epochs`, `seconds` of training, `precision`.
         finished_before: whether an earlier call had finished the run already.
@@ -64,6 +64,7 @@ def run(
     data_dir: str | Path | None = None,
     data: Data | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
+    test: bool = True,
 ) -> RunResult:
     """Train what `recipe` describes in the directory `out`, and export it.
 
@@ -88,9 +89,12 @@ def run(
             `callback.model` when you need them. As in Keras, batch hooks are called once for
             `train.steps_per_execution` steps. Epoch-end logs have `loss`, `accuracy`,
             `learning_rate`, and `val_…` or, where nothing is held out, `test_…`.
+        test: whether the test examples judge the result, and it is exported. A search has
+            the validation examples judge, for what it chooses must not depend on the others.
 
     Raises:
         RunDirectoryError: `out` cannot be used.
+        RecipeError: the recipe does not fit the data, or `test` is false and it holds out none.
         DataError: the dataset is not prepared; the message says how to.
         RunError: the loss is not finite any more, or a checkpoint cannot be read.
         ClusterError: TF_CONFIG does not describe workers as it should.
@@ -105,7 +109,8 @@ def run(
     with _directory(Path(out), cluster) as directory, directory.claim(recipe):
         finished = directory.result()
         if finished is not None:
-            _check_finished(directory)
+            if test:
+                _check_finished(directory)
             if cluster is None:
                 return result(finished, finished_before=True)
         tf.config.experimental.enable_op_determinism()
@@ -119,10 +124,15 @@ def run(
             workers.check_agreement({"recipe": recipe.as_dict()})
             replicas = strategy.num_replicas_in_sync
             batches = open_batches(recipe, directory, data_dir, data, replicas)
+            if not test and batches.watched[0] == "test":
+                raise RecipeError(
+                    "Without its test examples a run is judged by held-out ones, and there are "
+                    "none: set data.validation to 10, say."
+                )
             workers.check_agreement({"data": batches.extent})
             patience = workers.watched(recipe.strategy.timeout_seconds)
             with batches.naming_corrupt_records(), patience:
-                training = _Run(recipe, directory, batches, strategy, workers, callbacks)
+                training = _Run(recipe, directory, batches, strategy, workers, callbacks, test)
                 figures = training.finish()
     return result(figures, finished_before=False)
 
@@ -161,8 +171,10 @@ class _Run:
         strategy: tf.distribute.Strategy,
         workers: Workers,
         callbacks: Sequence[keras.callbacks.Callback],
+        test: bool,
     ):
         self.recipe = recipe
+        self.test = test
         self.directory = directory
         self.batches = batches
         self.workers = workers
@@ -187,7 +199,8 @@ class _Run:
             epochs=recipe.train.epochs,
             steps=self.steps,
         )
-        self.evaluated = {split: self._evaluation(split) for split in ("test", batches.watched[0])}
+        splits = {"test", batches.watched[0]} if test else {batches.watched[0]}
+        self.evaluated = {split: self._evaluation(split) for split in splits}
 
     def finish(self) -> dict[str, Any]:
         """Train to the end, export, and return the final figures."""
@@ -218,7 +231,8 @@ class _Run:
             self.checkpoints.restore_best(epoch)
         result = self._result(epoch)
         if self.workers.is_chief:
-            result |= self._export(result)
+            if self.test:
+                result |= self._export(result)
             self.directory.write_result(result)
             self.checkpoints.remove()
         # The others end when the export is there, and the chief when they know.
@@ -317,7 +331,7 @@ class _Run:
     def _result(self, epoch: int) -> dict[str, Any]:
         return {
             "recipe": self.recipe.name,
-            **{f"test_{name}": value for name, value in self._evaluate("test").items()},
+            **self._judgement(epoch),
             "epoch": epoch,
             "epochs": self.recipe.train.epochs,
             "seconds": round(sum(row["seconds"] for row in self.rows), 1),
@@ -327,6 +341,13 @@ class _Run:
             "precision": self.precision,
             "versions": versions(),
         }
+
+    def _judgement(self, epoch: int) -> dict[str, float]:
+        """Return what the test examples say or, without them, the held-out ones."""
+        if self.test:
+            return {f"test_{name}": value for name, value in self._evaluate("test").items()}
+        row = next(row for row in self.rows if row["epoch"] == epoch)
+        return {name: value for name, value in row.items() if name.startswith("val_")}
 
     def _export(self, result: dict[str, Any]) -> dict[str, Any]:
         """Write the export, and return its name and size."""
