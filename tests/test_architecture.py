@@ -37,7 +37,7 @@ MAY_IMPORT = {
     "layers": _BASE,
     "models": _BASE | {"layers"},
     "regimes": _BASE | {"layers", "models"},
-    "compact": _NETWORKS,
+    "compact": _NETWORKS | {"settings"},
     "pipelines": _BASE,
     "recipes": set(),
     "recipe": _BASE | {"models", "regimes", "pipelines", "recipes", "settings"},
@@ -46,7 +46,8 @@ MAY_IMPORT = {
     "reporting": {"errors", "files"},
     "analysis": _ANALYSIS - {"analysis"},
     "studies": _ANALYSIS | {"settings"},
-    "cli": _ANALYSIS | {"tuning", "settings", "studies", "bnkeras"},
+    "publishing": _TRAINING | {"settings"},
+    "cli": _ANALYSIS | {"tuning", "settings", "studies", "publishing", "bnkeras"},
 }
 
 # These import only Keras, NumPy and the standard library when they are imported, so
@@ -225,6 +226,27 @@ def test_loading_an_export_needs_no_training():
                     if prefix in SOURCES and prefix not in reached_from:
                         reached_from[prefix] = module.name
                         waiting.append(prefix)
+    assert not wrong, "\n".join(wrong)
+
+
+def test_what_load_compact_runs_imports_no_tensorflow():
+    known = {"bnkeras.compact.reader", "bnkeras.models.registry"}
+    waiting, wrong = list(known), []
+    while waiting:
+        module = modules()[waiting.pop()]
+        # What finds a network by its name needs it nowhere, not even inside of a function.
+        nowhere = module.name.startswith("bnkeras.compact.published")
+        for statement in module.imports:
+            if not (statement.at_import or nowhere):
+                continue
+            for name in statement.names:
+                if name.partition(".")[0] in {"tensorflow", "tensorflow_datasets"}:
+                    wrong.append(f"{module.at(statement.line)} imports {name}")
+                for part in (name, name.rpartition(".")[0]):
+                    if part in SOURCES and part not in known:
+                        known.add(part)
+                        waiting.append(part)
+    assert known >= {"bnkeras.compact.published.index", "bnkeras.settings.section"}
     assert not wrong, "\n".join(wrong)
 
 

@@ -104,3 +104,18 @@ def test_recipes(installed, tmp_path):
     )
     assert shipped
     assert shipped == here
+
+
+def test_trained_networks_come_with_the_checkout(installed, tmp_path):
+    probe = """
+from bnkeras.compact.published import located
+try:
+    located("resnet14_bnonly")
+except ValueError as error:
+    print(error)
+"""
+    message = _run(["-c", probe], cwd=tmp_path, path=installed)
+    assert message.startswith(
+        "There is no directory 'resnet14_bnonly'. Trained networks with names"
+    )
+    assert f"there is no {installed / 'saved_models' / 'index.toml'}" in message

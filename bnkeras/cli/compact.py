@@ -5,6 +5,8 @@ import typer
 from bnkeras.cli.compact_add import add
 from bnkeras.cli.compact_expand import expand
 from bnkeras.cli.compact_inspect import inspect
+from bnkeras.cli.compact_list import list_networks
+from bnkeras.cli.compact_publish import publish
 from bnkeras.cli.compact_slim import slim
 from bnkeras.cli.compact_verify import verify
 
@@ -13,5 +15,6 @@ app = typer.Typer(
     help="Compact exports: what one holds, whether it holds together, and others made of it.",
     no_args_is_help=True,
 )
-for command in (inspect, verify, add, expand, slim):
+app.command("list")(list_networks)
+for command in (inspect, verify, add, expand, slim, publish):
     app.command()(command)

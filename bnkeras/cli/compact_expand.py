@@ -33,6 +33,8 @@ def expand(
 
         bnkeras compact expand saved_models/mine
 
+        bnkeras compact expand resnet14_bnonly
+
         bnkeras compact expand runs/resnet14_bnonly/export --out resnet14.keras --force
     """
     if os.environ.get("KERAS_BACKEND", "tensorflow") == "tensorflow":

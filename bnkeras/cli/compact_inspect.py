@@ -23,13 +23,17 @@ def inspect(path: Export, task: Task = None, as_json: Json = False) -> None:
 
         bnkeras compact inspect saved_models/mine
 
+        bnkeras compact inspect resnet14_bnonly
+
         bnkeras compact inspect saved_models/many --task letters
 
         bnkeras compact inspect runs/resnet14_bnonly/export --json
     """
     from bnkeras.compact.manifest import read_manifest, read_whole_manifest
     from bnkeras.compact.manifest.tasks import TaskManifest
+    from bnkeras.compact.published import located
 
+    path = located(path)
     manifest = read_whole_manifest(path)
     if isinstance(manifest, TaskManifest) and task is None:
         facts, lines = _facts_of_tasks(manifest, path), _lines_of_tasks

@@ -67,10 +67,12 @@ def slim(
     from bnkeras.compact.manifest import read_manifest
     from bnkeras.compact.preparing import options_of
     from bnkeras.compact.probe import largest_change
+    from bnkeras.compact.published import located
     from bnkeras.compact.reader import load_compact
     from bnkeras.compact.slim.slimming import slim as slimmed
     from bnkeras.compact.writer import save_compact
 
+    path = located(path)
     manifest = read_manifest(path, task)
     full = load_compact(path, external or (), task=task)
     small, report = slimmed(full, threshold)

@@ -25,6 +25,8 @@ def verify(
 
         bnkeras compact verify saved_models/mine
 
+        bnkeras compact verify resnet14_bnonly
+
         bnkeras compact verify saved_models/mine --external weights
     """
     from bnkeras.cli.quiet import start_tensorflow

@@ -15,7 +15,13 @@ DataDir = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Export = Annotated[Path, typer.Argument(metavar="PATH", help="The directory of an export.")]
+Export = Annotated[
+    Path,
+    typer.Argument(
+        metavar="PATH",
+        help="The directory of an export, or a name that `bnkeras compact list` shows.",
+    ),
+]
 External = Annotated[
     list[Path] | None,
     typer.Option(metavar="FILE", help="A file of external weights, or a folder with it. Repeat."),

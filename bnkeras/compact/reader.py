@@ -19,6 +19,7 @@ from bnkeras.compact.manifest.records import ArchitectureRecord, ConfigRecord, P
 from bnkeras.compact.manifest.slim import Slimmed
 from bnkeras.compact.manifest.tasks import TaskManifest
 from bnkeras.compact.provenance import weights_of
+from bnkeras.compact.published import located
 from bnkeras.compact.slim.network import shrink
 from bnkeras.compact.slim.values import SeededCut, drawn, undrawn
 from bnkeras.errors import ExportError, RegimeError, RoundingWarning, SeedingError
@@ -48,7 +49,8 @@ def load_compact(
     front is in the graph alone: `tf.saved_model.load` has it.
 
     Args:
-        path: directory that `save_compact` wrote.
+        path: directory that `save_compact` wrote, or the name of one of the trained networks
+            that come with the checkout.
         external: files, and folders with files, of external weights. Those inside the
             export and in the folder `external` beside it are found without.
         task: which network of an export of several.
@@ -60,7 +62,8 @@ def load_compact(
         statistics are those of the saved one but for their rounding.
 
     Raises:
-        InputError: there is no compact export at `path`, or no such task in it.
+        InputError: there is no compact export at `path`, no trained network of that name, or no
+            such task in it.
         ExportError: the export is damaged, a file of external weights is missing, or
             the export regenerates to other values than it was saved with; the message
             names the file or the variable.
@@ -70,10 +73,11 @@ def load_compact(
             saved, as no device or version that we know does.
 
     Example:
+        >>> model = bnkeras.load_compact("resnet14_bnonly")
         >>> model = bnkeras.load_compact("saved_models/mine")
         >>> model.predict(images)
     """
-    path = Path(path)
+    path = located(path)
     whole = read_whole_manifest(path)
     manifest = manifest_of(path, whole, task)
     check_files(path, whole)

@@ -23,6 +23,7 @@ from bnkeras.compact.probe import (
     rounding_of,
     vocabulary_of,
 )
+from bnkeras.compact.published import located
 from bnkeras.compact.reader import check_files, check_values, rebuild
 from bnkeras.compact.served_weights import compare_weights
 from bnkeras.errors import ExportError, InputError
@@ -64,7 +65,7 @@ def verify_compact(
     export from an untrusted source can do whatever TensorFlow's operations can.
 
     Args:
-        path: directory that `save_compact` wrote.
+        path: directory that `save_compact` wrote, or a name, as for `load_compact`.
         external: as for `load_compact`. The graph itself finds external weights only in
             the export and in the folder `external` beside it; where they are elsewhere, it
             is run from a temporary folder in which they are in place.
@@ -108,7 +109,7 @@ def run_checks(
         InputError, ExportError: as `verify_compact`, from the check that fails.
     """
     check_backend()
-    path = Path(path)
+    path = located(path)
     external = tuple(external)
     manifest = read_whole_manifest(path)
     networks = _networks(path, manifest, task)

@@ -78,8 +78,11 @@ class RunDirectory:
         """Make the directory this recipe's, and record the environment of one start of it."""
         if not self._recipe.exists():
             write_text(self._recipe, recipe.to_toml())
-        starts = self._read("environment.json", list) or []
-        write_json(self.path / "environment.json", [*starts, start])
+        write_json(self.path / "environment.json", [*self.starts(), start])
+
+    def starts(self) -> list[dict[str, Any]]:
+        """Return the environments of the starts so far."""
+        return self._read("environment.json", list) or []
 
     def record_data(self, source: dict[str, Any]) -> None:
         """Keep what the data are; at a resume, compare them with what they were.

@@ -11,6 +11,7 @@ import numpy as np
 
 from bnkeras.compact.interface import Interface
 from bnkeras.compact.probe import probe_batch, rounding_of, vocabulary_of
+from bnkeras.compact.published import located
 from bnkeras.compact.reader import load_compact
 from bnkeras.compact.replacing import remove_leftovers
 from bnkeras.compact.stock.model import needed_classes, stock_model
@@ -58,9 +59,9 @@ def expand_compact(
     loaded again and its outputs are compared with the export's before it takes its name.
 
     Args:
-        path: directory that `save_compact` wrote.
-        out: the `.keras` file to write; without it that is `path` with `.keras` appended.
-            The weights lie beside it.
+        path: directory that `save_compact` wrote, or a name, as for `load_compact`.
+        out: the `.keras` file to write; without it that is `path` with `.keras` appended,
+            in the current folder for a name. The weights lie beside it.
         external: as for `load_compact`.
         task: as for `load_compact`.
         force: whether files that are there already are replaced.
@@ -76,8 +77,8 @@ def expand_compact(
         PosixPath('saved_models/mine.keras')
         >>> keras.models.load_model("saved_models/mine.keras")
     """
-    path = Path(path)
-    file = _beside(path) if out is None else Path(out)
+    path, given = located(path), Path(path)
+    file = _beside(given) if out is None else Path(out)
     if file.suffix != ".keras":
         raise InputError(f"The file to write is named *.keras; received {str(file)!r}.")
     weights = file.with_name(f"{file.stem}.weights.h5")
