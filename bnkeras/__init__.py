@@ -11,9 +11,22 @@ below does.
 """
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bnkeras._version import __version__
+
+if TYPE_CHECKING:
+    from bnkeras.compact.reader import load_compact as load_compact
+    from bnkeras.compact.slim.slimming import slim as slim
+    from bnkeras.compact.stock.expand import expand_compact as expand_compact
+    from bnkeras.compact.tasks import add_task as add_task
+    from bnkeras.compact.verify import verify_compact as verify_compact
+    from bnkeras.compact.writer import save_compact as save_compact
+    from bnkeras.models.registry import build as build
+    from bnkeras.models.reseeding import reseed as reseed
+    from bnkeras.models.variables import parameter_counts as parameter_counts
+    from bnkeras.regimes import regime_of as regime_of
+    from bnkeras.regimes import set_regime as set_regime
 
 _PUBLIC = {
     "add_task": "bnkeras.compact.tasks",

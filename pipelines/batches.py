@@ -177,7 +177,7 @@ def training_steps(
 
 
 def steps_per_epoch(split: Sized, batch_size: int) -> int:
-    """Return ⌊n / batch_size⌋.
+    """Return ⌊n / batch_size⌋, where n is the number of examples in `split`.
 
     Raises:
         DataError: `batch_size` is not positive, or the split has fewer examples.

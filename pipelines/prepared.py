@@ -81,7 +81,13 @@ class Prepared:
 
 @dataclass(frozen=True)
 class Damaged:
-    """What was prepared and can no longer be used: the folder, and a message that says why."""
+    """What was prepared and can no longer be used.
+
+    Attributes:
+        spec: the dataset.
+        path: the folder.
+        message: why, and how to prepare it again.
+    """
 
     spec: DatasetSpec
     path: Path
@@ -147,6 +153,10 @@ def list_prepared(
     dataset: str | DatasetSpec | None = None, data_dir: Path | str | None = None
 ) -> list[Prepared | Damaged]:
     """Return every preparation of a dataset, or of all, the damaged ones included.
+
+    Args:
+        dataset: name or specification; None for all of them.
+        data_dir: see `data_directory`.
 
     Raises:
         DataError: no dataset has this name.

@@ -48,6 +48,7 @@ def prepare(
         DataError: the source is missing, incomplete or not what it should be.
         CorruptDataError: the source, or something in it, is damaged.
         MissingDependencyError: the package that holds the dataset is not installed.
+        BnkerasError: the records cannot be written.
 
     >>> prepare("digits", data_dir="data").counts                       # doctest: +SKIP
     {'test': 360, 'train': 1437}

@@ -54,7 +54,7 @@ class TextFront(tf.Module):
         }[vocabulary.tokenizer]()
 
     def ids(self, texts: tf.Tensor) -> tf.RaggedTensor:
-        """Return the word ids of each text, int32 [n, None].
+        """Return the word ids of each of `texts`, strings [n], as int32 [n, None].
 
         A text without a word gets the id of an unknown one, so that no sequence is empty.
         """

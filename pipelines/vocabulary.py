@@ -57,7 +57,7 @@ class Vocabulary:
         return hashlib.sha256(canonical.encode()).hexdigest()
 
     def save(self, path: Path | str) -> None:
-        """Write it as JSON with its hash; the file is complete or not there at all."""
+        """Write it as JSON with its hash; the file `path` is complete or not there at all."""
         path = Path(path)
         record = {"format_version": _FORMAT_VERSION, "sha256": self.sha256, **asdict(self)}
         partial = path.with_name(f"{path.name}.{os.getpid()}.tmp")
@@ -69,7 +69,7 @@ class Vocabulary:
 
     @classmethod
     def load(cls, path: Path | str) -> "Vocabulary":
-        """Read what `save` wrote.
+        """Read what `save` wrote to `path`.
 
         Raises:
             DataError: the file cannot be read, or is of a later format.

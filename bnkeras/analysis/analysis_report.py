@@ -42,7 +42,7 @@ TITLES = {
 
 
 def write_report(analysis: Analysis, folder: str | Path) -> Path:
-    """Write the pictures and `report.html` of an analysis into `folder`; return the page's path.
+    """Write the pictures and `report.html` of `analysis` into `folder`; return the page's path.
 
     Raises:
         MissingDependencyError: matplotlib is not installed.

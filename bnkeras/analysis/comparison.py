@@ -92,7 +92,7 @@ class Comparison:
 
 
 def compare(paths: Sequence[str | Path]) -> Comparison:
-    """Read runs, or exports of runs, one or more, to be put side by side.
+    """Read the runs, or exports of runs, at `paths`, one or more, to be put side by side.
 
     Raises:
         InputError: no path is given, or one twice.
@@ -118,7 +118,7 @@ def compare(paths: Sequence[str | Path]) -> Comparison:
 def write_comparison(comparison: Comparison, folder: Path) -> Path:
     """Write `report.html`, `runs.csv`, `curves.csv`, `runs.json` and the curves to `folder`.
 
-    The same runs give the same bytes.
+    The same runs in `comparison` give the same bytes.
 
     Returns:
         The path of the page.

@@ -47,7 +47,12 @@ class Link:
 
 @dataclass(frozen=True)
 class Rate:
-    """A peak of a datasheet, and the share of it that programs reach."""
+    """A peak of a datasheet, and what programs reach of it.
+
+    Attributes:
+        peak: operations or bytes a second.
+        share: of the peak that is reached, at most 1.
+    """
 
     peak: float
     share: float
@@ -145,7 +150,7 @@ HARDWARE = {
 
 
 def find_hardware(name: str) -> Hardware:
-    """Return the device of that name.
+    """Return the device called `name` in `HARDWARE`.
 
     Raises:
         InputError: there is none; the message names the choices.
@@ -154,7 +159,7 @@ def find_hardware(name: str) -> Hardware:
 
 
 def find_link(name: str) -> Link:
-    """Return the network between machines of that name.
+    """Return the network between machines that is called `name` in `LINKS`.
 
     Raises:
         InputError: there is none; the message names the choices.

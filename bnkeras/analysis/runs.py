@@ -66,7 +66,7 @@ class RunRecord:
         return "val" if any("val_loss" in row for row in self.rows) else "test"
 
     def figure(self, name: str) -> Any:
-        """Return one of the final figures, or None where there is none."""
+        """Return the final figure `name` of `result`, or None where there is none."""
         return None if self.result is None else self.result.get(name)
 
     def curve(self, column: str) -> tuple[list[int], list[float]]:
@@ -76,7 +76,10 @@ class RunRecord:
 
 
 def read_run(path: str | Path) -> RunRecord:
-    """Read a run directory, or an export; of one that lies in its run directory, read that.
+    """Read a run.
+
+    Args:
+        path: a run directory, or an export; of one that lies in its run directory, that is read.
 
     Raises:
         RunDirectoryError: there is neither.

@@ -34,6 +34,10 @@ class BatchNormalization(keras.layers.BatchNormalization):
     (TensorFlow 2.21, CPU). So Keras is told not to compile models with this layer by
     XLA, as `jit_compile="auto"` would on a GPU.
 
+    Args:
+        *args: those of `keras.layers.BatchNormalization`.
+        **kwargs: likewise.
+
     Shapes:
         inputs and outputs: [batch, ..., channels]; γ, β, moving_mean,
         moving_variance: [channels], float32 under the policies `float32` and `mixed_*`.

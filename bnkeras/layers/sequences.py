@@ -39,6 +39,10 @@ class LSTM(keras.layers.LSTM):
     rounding; with other activations, dropout, a mask, `go_backwards` or `unroll`, and
     without a bias, it is Keras' own. So it is outside training, and in exports.
 
+    Args:
+        units: width of the state.
+        **kwargs: those of `keras.layers.LSTM`.
+
     Example:
         >>> LSTM(100, return_sequences=True)(keras.ops.ones((2, 7, 200))).shape
         TensorShape([2, 7, 100])

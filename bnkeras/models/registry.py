@@ -23,7 +23,12 @@ BUILDERS = {
 
 @dataclass(frozen=True)
 class Architecture:
-    """What `build` was called with: enough to build the same network again."""
+    """What `build` was called with: enough to build the same network again.
+
+    Attributes:
+        name: a name of `BUILDERS`.
+        arguments: those of the builder, its defaults included.
+    """
 
     name: str
     arguments: dict[str, Any]

@@ -56,12 +56,17 @@ Draw = Normal | Sign | Uniform | Orthogonal | Constant
 
 @dataclass(frozen=True)
 class Law:
-    """A named initialisation law with its arguments.
+    """A named initialisation law with its arguments, as `parse` reads it.
 
-    >>> parse("uniform(-1, 1)").resolve((16,))
-    Uniform(low=-1.0, high=1.0)
-    >>> str(parse("uniform(-1,1.0)"))
-    'uniform(-1, 1)'
+    Attributes:
+        name: of the table that `parse` has.
+        arguments: the numbers in parentheses.
+
+    Example:
+        >>> parse("uniform(-1, 1)").resolve((16,))
+        Uniform(low=-1.0, high=1.0)
+        >>> str(parse("uniform(-1,1.0)"))
+        'uniform(-1, 1)'
     """
 
     name: str
@@ -84,7 +89,7 @@ class Law:
 
 
 def parse(text: "str | Law") -> Law:
-    """Read a law from text: a name, or a name with numbers in parentheses.
+    """Read a law from `text`: a name, or a name with numbers in parentheses.
 
     | law | value | source |
     |---|---|---|

@@ -48,7 +48,7 @@ class Member:
     settings: tuple[str, ...] = ()
 
     def at(self, axis: Axis) -> float | str | None:
-        """Return where it stands along an axis of a figure, None where it has no place there."""
+        """Return where it stands along the `axis` of a figure, None where it has no place there."""
         network = self.recipe.model
         if axis in ("model", "variant"):
             return self.model if axis == "model" else self.variant

@@ -18,10 +18,10 @@ class Watcher:
     """What is told while members run; a subclass overrides what it wants to know."""
 
     def skipped(self, member: Member, figures: dict[str, Any]) -> None:
-        """Hear that a member had been finished before."""
+        """Hear that `member` had been finished before, and the `figures` of its `result.json`."""
 
     def started(self, member: Member) -> None:
-        """Hear that the process of a member starts."""
+        """Hear that the process of `member` starts."""
 
     def progressed(self, member: Member, progress: dict[str, Any]) -> None:
         """Hear how far a member is.
@@ -33,13 +33,13 @@ class Watcher:
         """
 
     def finished(self, member: Member, figures: dict[str, Any], seconds: float) -> None:
-        """Hear the `result.json` of a member, and how long its process took this time."""
+        """Hear the `figures` of `member` as in `skipped`, and the `seconds` that this time took."""
 
     def failed(self, member: Member, error: str, record: Path) -> None:
-        """Hear why a member failed, and which file has the details."""
+        """Hear the `error` that ended `member`, and which file, `record`, has the details."""
 
     def elsewhere(self, member: Member) -> None:
-        """Hear that another process trains the member."""
+        """Hear that another process trains `member`."""
 
 
 @dataclass
