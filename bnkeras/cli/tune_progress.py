@@ -37,10 +37,12 @@ def search_with_workers(
         pass  # refused here, rather than by each of them
     if not told:
         run_workers(command, workers, directory / "logs")
-        return
-    with _progress() as progress:
-        shown = _Shown(progress, request, files)
-        run_workers(command, workers, directory / "logs", shown.look)
+    else:
+        with _progress() as progress:
+            shown = _Shown(progress, request, files)
+            run_workers(command, workers, directory / "logs", shown.look)
+    # The chief does so too, unless it waits for a worker that is gone.
+    files.summarize(request)
 
 
 def _progress() -> Progress:

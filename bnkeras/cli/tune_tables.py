@@ -23,7 +23,8 @@ def print_heading(request: Request, directory: Path) -> None:
     title = request.base.about.title or request.base.name
     out.print(f"[bold]{escape(title)}[/]", highlight=False, soft_wrap=True)
     print_line(
-        f"{len(epochs)} trials of {upto}{epochs[-1]} epochs, {request.method}, in the space "
+        f"{_count(len(epochs), 'trial')} of {upto}{_count(epochs[-1], 'epoch')}, "
+        f"{request.method}, in the space "
         f"{request.space.name}; {request.validation}% of the training examples judge"
     )
     print_line(f"in {directory}; stop it whenever you like, the same command goes on\n")
@@ -95,6 +96,10 @@ def print_outcome(request: Request, directory: Path) -> None:
     print_line("\nNext")
     print_line(f"  bnkeras recipe run {shlex.quote(str(files.best))}")
     print_line(f"  tensorboard --logdir {shlex.quote(str(directory))}")
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'s' * (number != 1)}"
 
 
 def _values(parameter: Parameter) -> str:

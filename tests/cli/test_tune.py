@@ -29,7 +29,7 @@ def test_it_prints_each_trial_and_what_to_do_with_the_best(searched):
     lines = done.stdout.splitlines()
     assert lines[0] == "ResNet-14 on 8×8 handwritten digits: γ and β only"
     assert lines[1] == (
-        "1 trials of 1 epochs, random, in the space initialisation; "
+        "1 trial of 1 epoch, random, in the space initialisation; "
         "10% of the training examples judge"
     )
     out = folder / "runs" / "tune" / f"{RECIPE}-initialisation"
