@@ -16,7 +16,7 @@ FINGERPRINT := $(shell { echo '$(CURDIR)'; cat pyproject.toml constraints.txt; }
 QUICKSTART := $(VENV)/.bnkeras-quickstart-$(FINGERPRINT)
 DEV := $(VENV)/.bnkeras-dev-$(FINGERPRINT)
 
-.PHONY: help quickstart test test-slow lint format wheel clean
+.PHONY: help quickstart test test-slow lint format docs wheel clean
 .NOTPARALLEL:
 
 help: ## list the targets
@@ -38,6 +38,9 @@ lint: $(DEV) ## check style and formatting
 format: $(DEV) ## format the code and mend what ruff can mend
 	@$(BIN)/python -m ruff check --fix
 	@$(BIN)/python -m ruff format
+
+docs: $(DEV) ## build the documentation in build/docs, warnings as errors
+	@$(BIN)/properdocs build --strict $(ARGS)
 
 wheel: $(DEV) ## build a wheel in dist/
 	@rm -rf build/lib
