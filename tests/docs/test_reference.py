@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import griffe
-import pytest
 
 import bnkeras
 from bnkeras import errors
@@ -212,21 +211,3 @@ def test_the_help_of_every_command_is_put_in(hooks):
     assert {"bnkeras", "bnkeras recipe run", "bnkeras compact slim"} <= set(headings)
     assert "`--set KEY=VALUE`" in text
     assert "..." not in "".join(re.findall(r"^\* `\w+`: .*$", text, flags=re.MULTILINE))
-
-
-@pytest.mark.parametrize(
-    ("here", "target", "place"),
-    [
-        ("scaling.md", "../results/README.md", "checkout/results/README.md"),
-        ("scaling.md", "data.md", "data.md"),
-        ("how_to/own.md", "../../README.md", "checkout/README.md"),
-        ("checkout/results/README.md", "../docs/scaling.md", "scaling.md"),
-        ("checkout/README.md", "results/", "checkout/results/README.md"),
-        ("analysis.md", "../recipes/studies", "checkout/recipes/studies/index.md"),
-        ("analysis.md", "https://example.org/x.md", None),
-        ("analysis.md", "#what-the-numbers-mean", None),
-    ],
-)
-def test_links_lead_to_the_same_file_in_the_site(hooks, here, target, place):
-    path = hooks._linked(here, target)
-    assert (path and hooks._uri(path)) == place
