@@ -1,10 +1,11 @@
-"""What the site takes from outside of docs/: the package's source, files that pages link to, help.
+"""What the site has beside the pages: reference, help, notebooks, and files that pages link to.
 
 A link to another file of the checkout, as `../results/README.md`, is right where the pages are
 read as files. In the site such a file stands under `checkout/`, and the links go there.
 """
 
 import atexit
+import json
 import logging
 import os
 import re
@@ -72,6 +73,8 @@ def on_config(config):
 
 def on_files(files: Files, config) -> Files:
     """Add the files of the checkout that pages link to, and what the pages among them link to."""
+    for path in sorted((ROOT / "docs").rglob("*.ipynb")):
+        files.append(File.generated(config, _uri(path), content=_notebook(path)))
     waiting = [file.src_uri for file in files.documentation_pages()]
     for name in re.findall(rf"{OUTSIDE}/(\S+)", (ROOT / "properdocs.yml").read_text("utf-8")):
         waiting.append(_add(files, ROOT / name, config))
@@ -126,11 +129,23 @@ def _linked(here: str, target: str) -> Path | None:
 
 def _uri(path: Path) -> str:
     """Return where a file or folder of the checkout stands in the site."""
+    if path.suffix == ".ipynb":
+        path = path.with_name(f"{path.stem}_notebook.md")
     if path.is_dir():
         path /= "README.md" if (path / "README.md").exists() else "index.md"
     if path.is_relative_to(ROOT / "docs"):
         return path.relative_to(ROOT / "docs").as_posix()
     return f"{OUTSIDE}/{path.relative_to(ROOT).as_posix()}"
+
+
+def _notebook(path: Path) -> str:
+    """Return a notebook, which is kept without outputs, as a page."""
+    parts = []
+    for cell in json.loads(path.read_text("utf-8"))["cells"]:
+        source = "".join(cell["source"])
+        parts.append(f"```python\n{source}\n```" if cell["cell_type"] == "code" else source)
+    parts.append(f'<a href="{path.name}" download>The notebook</a>')
+    return "\n\n".join(parts)
 
 
 def _add(files: Files, path: Path, config) -> str:
