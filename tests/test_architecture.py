@@ -42,7 +42,7 @@ MAY_IMPORT = {
     "recipes": set(),
     "recipe": _BASE | {"models", "regimes", "pipelines", "recipes", "settings"},
     "training": _TRAINING - {"training"},
-    "tuning": _TRAINING | {"settings"},
+    "tuning": _TRAINING | {"settings", "reporting"},
     "reporting": {"errors", "files"},
     "analysis": _ANALYSIS - {"analysis"},
     "studies": _ANALYSIS | {"settings"},
