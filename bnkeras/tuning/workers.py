@@ -66,15 +66,17 @@ def _started(
     command: Sequence[str], name: str, address: dict[str, str], log: Path
 ) -> Iterator[subprocess.Popen[bytes]]:
     environment = {**os.environ, **address, "KERASTUNER_TUNER_ID": name, WITH_PARENT: "1"}
-    with log.open("wb") as printed:
-        process = subprocess.Popen(
+    with (
+        log.open("wb") as printed,
+        subprocess.Popen(
             command,
             env=environment,
             stdin=subprocess.PIPE,  # which closes when this process is killed
             stdout=printed,
             stderr=subprocess.STDOUT,
             start_new_session=True,  # Ctrl-C reaches this process, which tells them in turn
-        )
+        ) as process,
+    ):
         try:
             yield process
         finally:
@@ -84,7 +86,6 @@ def _started(
                     process.wait(_SECONDS_TO_STOP)
                 except subprocess.TimeoutExpired:
                     process.kill()
-                    process.wait()
 
 
 def _free_port() -> int:
