@@ -139,11 +139,19 @@ def _uri(path: Path) -> str:
 
 
 def _notebook(path: Path) -> str:
-    """Return a notebook, which is kept without outputs, as a page."""
+    """Return a notebook as a page."""
     parts = []
     for cell in json.loads(path.read_text("utf-8"))["cells"]:
         source = "".join(cell["source"])
         parts.append(f"```python\n{source}\n```" if cell["cell_type"] == "code" else source)
+        for output in cell.get("outputs", ()):
+            data = output.get("data") or {"text/plain": output["text"]}
+            if "image/png" in data:
+                image = "".join(data["image/png"].split())
+                parts.append(f'<img alt="" src="data:image/png;base64,{image}">')
+            else:
+                text = "".join(data["text/plain"]).rstrip()
+                parts.append(f"```text\n{text}\n```")
     parts.append(f'<a href="{path.name}" download>The notebook</a>')
     return "\n\n".join(parts)
 
