@@ -35,13 +35,13 @@ REMARK = re.compile(r"<!-- (not run|file): (.+?) -->", re.DOTALL)
 NOT_RUN = 5
 # Pages whose blocks another test runs.
 RUN_ELSEWHERE = {"docs/serving.md": "tests/compact/test_serving_docs.py"}
-# They search and measure, which takes more than half a minute.
-SLOW = {"docs/analysis.md", "docs/how_to/tuning.md"}
+# They search, measure and start processes of their own, which takes half a minute or more.
+SLOW = {"docs/analysis.md", "docs/how_to/tuning.md", "docs/studies.md"}
 PAGES = ["README.md"]
 PAGES += sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").rglob("*.md"))
 COMMAND = re.compile(r"^(?:exec )?(?:[A-Z_]+=\S+ )*bnkeras (?P<arguments>.*)$")
 QUICK = {"recipe list", "recipe show", "study list", "compact inspect", "compact list"}
-QUICK |= {"networks counts", "networks near", "networks cost"}
+QUICK |= {"networks counts", "networks near"}
 
 
 class Block(NamedTuple):
