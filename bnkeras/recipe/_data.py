@@ -57,8 +57,8 @@ def data_kind(dataset: Any) -> str:
 def unused_settings(kind: str, fixed_size: bool) -> dict[str, str]:
     """Return the settings that images of another kind than `kind` have: {name: why}.
 
-    Those of photographs are passed over where a network takes images of any size: its
-    recipes have them, and small images are taken as they are.
+    Those of photographs are passed over unless the network has a `fixed_size`: recipes of
+    others have them, and small images are taken as they are.
     """
     if kind == "jpegs":
         return {"translate": "is for images of one small size"}

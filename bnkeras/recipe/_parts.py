@@ -24,7 +24,14 @@ _LISTED = ("random2", "random2output")
 
 
 class Entry(NamedTuple):
-    """A shipped recipe: its name, the two parts it is composed of, whether it is tuned."""
+    """A shipped recipe.
+
+    Attributes:
+        name: `<model>_<regime>`, or that of a recipe with other settings than these have.
+        model: the part that says what network.
+        regime: the part that says what trains.
+        tuned: whether it is one with other settings.
+    """
 
     name: str
     model: str

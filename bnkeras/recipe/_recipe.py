@@ -55,7 +55,7 @@ class Recipe:
         return settings
 
     def differences(self, other: "Recipe") -> dict[str, tuple[Any, Any]]:
-        """Return the settings in which the two differ: {dotted key: (own, the other's)}.
+        """Return the settings in which this and `other` differ: {key: (own, the other's)}.
 
         A setting that one of them does not have is None there.
         """
@@ -67,7 +67,7 @@ class Recipe:
         }
 
     def seeded(self, seed: int) -> "Recipe":
-        """Return the recipe with another root seed, as `load(..., seed=seed)` would have."""
+        """Return the recipe with the root seed `seed`, as `load(..., seed=seed)` would have."""
         there, _ = self.changes.get("seed", (self.seed, None))
         changes = {key: value for key, value in self.changes.items() if key != "seed"}
         if self.base is not None and there != seed:

@@ -70,7 +70,7 @@ class HyperModel(keras_tuner.HyperModel):
         settings_of(self.request.space, hp)
 
     def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
-        """Return the compiled network of a trial."""
+        """Return the compiled network of the trial with the hyperparameters `hp`."""
         recipe = self.recipe(hp)
         return compiled_model(recipe, self._batches_of(recipe))
 

@@ -104,7 +104,7 @@ class Request:
         return self._judged(load(self.recipe, settings), settings, epochs or self.trial_epochs)
 
     def found(self, values: Mapping[str, Any]) -> Recipe:
-        """Return the recipe with what was found, of all its epochs and training examples."""
+        """Return the recipe with the found `values`, of all its epochs and training examples."""
         return load(self.recipe, self._with(values))
 
     def as_dict(self) -> dict[str, Any]:

@@ -29,11 +29,16 @@ class Watcher:
     """What is told while a search runs; a subclass overrides what it wants to know."""
 
     def begins(self, name: str, recipe: Recipe) -> Sequence[keras.callbacks.Callback]:
-        """Hear that a trial begins or goes on, and return the callbacks of its training."""
+        """Hear that a trial begins or goes on, and return the callbacks of its training.
+
+        Args:
+            name: of the trial.
+            recipe: what it trains.
+        """
         return ()
 
     def ended(self, trial: Trial) -> None:
-        """Hear what a trial came to."""
+        """Hear what `trial` came to."""
 
 
 class RecipeTuner(keras_tuner.Tuner):
@@ -77,7 +82,13 @@ class RecipeTuner(keras_tuner.Tuner):
             self._end(self._train(BASELINE, self.request.baseline(), {}))
 
     def run_trial(self, trial: Any, *args: Any, **kwargs: Any) -> dict[str, float]:
-        """Train what the oracle has chosen, and return what the held-out examples say."""
+        """Train what the oracle has chosen, and return what the held-out examples say.
+
+        Args:
+            trial: of Keras Tuner.
+            *args: nothing; the data are the recipe's.
+            **kwargs: likewise.
+        """
         values = settings_of(self.request.space, trial.hyperparameters)
         epochs = trial.hyperparameters.values.get("tuner/epochs")
         name = trial.trial_id
@@ -96,7 +107,7 @@ class RecipeTuner(keras_tuner.Tuner):
         self._asked = True
 
     def on_trial_begin(self, trial: Any) -> None:
-        """Take note that the oracle had something."""
+        """Take note that the oracle had something: `trial`."""
         self._asked = False
 
     def save(self) -> None:
