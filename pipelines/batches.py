@@ -186,7 +186,8 @@ def steps_per_epoch(split: Sized, batch_size: int) -> int:
     if batch_size > len(split):
         raise DataError(
             f"batch_size is {batch_size:,} and the split has {len(split):,} examples; "
-            "there is not one full batch."
+            f"there is not one full batch. Take at most {len(split):,}, as with --set "
+            "train.batch_size=N."
         )
     return len(split) // batch_size
 

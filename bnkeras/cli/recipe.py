@@ -9,6 +9,7 @@ import typer
 from rich.markup import escape
 
 from bnkeras.cli.console import err, human_bytes, out, print_json
+from bnkeras.cli.interrupts import terminated_as_interrupted
 from bnkeras.cli.options import DataDir, Json
 from bnkeras.errors import RecipeError
 
@@ -160,7 +161,8 @@ def run(
     if not as_json:
         _print_heading(recipe, directory, cluster)
     try:
-        result = train(recipe, directory, data_dir, cluster, print_epochs=not as_json)
+        with terminated_as_interrupted():
+            result = train(recipe, directory, data_dir, cluster, print_epochs=not as_json)
     except KeyboardInterrupt:
         err.print("Stopped. The same command goes on from the last checkpoint.")
         raise typer.Exit(130) from None
