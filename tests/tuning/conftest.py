@@ -38,16 +38,16 @@ def forbidden():
     return unread.apply(tf.data.experimental.assert_cardinality(2))
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def data():
     return Data(points(160), forbidden(), validation=points(96, seed=1))
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def request_for():
     def _request(space="everything", **changes):
         settings = (*SETTINGS, *changes.pop("settings", ()))
         space = load_space(space) if isinstance(space, str) else space
-        return Request("mlp_bnonly", space, settings, **{"trials": 3, "epochs": 2, **changes})
+        return Request("mlp_bnonly", space, settings, **{"trials": 2, "epochs": 2, **changes})
 
     return _request

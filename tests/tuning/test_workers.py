@@ -1,6 +1,5 @@
 """The processes of a search on one machine: what each is told, and what becomes of them."""
 
-import signal
 import sys
 import time
 
@@ -61,7 +60,7 @@ def test_an_interruption_lets_all_save(tmp_path):
     def interrupt():
         logs = [log.read_text() for log in (tmp_path / "logs").iterdir()]
         if all("ready" in log for log in logs):
-            signal.raise_signal(signal.SIGINT)
+            raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         run_workers(command(STOPS), 1, tmp_path / "logs", interrupt)
