@@ -57,6 +57,10 @@ class RunDirectoryError(InputError):
     """A run directory cannot be used for this run."""
 
 
+class RunTakenError(RunDirectoryError):
+    """Another process is training in the run directory."""
+
+
 class SearchError(InputError):
     """A directory cannot be used for this search."""
 

@@ -119,12 +119,13 @@ def tune(
     directory = directory or Path("runs", "tune", f"{request.base.name}-{request.space.name}")
 
     from bnkeras.cli import tune_tables as tables
+    from bnkeras.tuning.workers import WITH_PARENT
 
     if dry_run:
         print_json(request.as_dict()) if as_json else tables.print_plan(request, directory)
         return
     check_data(request.base, data_dir)
-    if os.environ.get("BNKERAS_STOP_WITH_PARENT"):
+    if os.environ.get(WITH_PARENT):
         stop_with_the_parent()
     try:
         with terminated_as_interrupted():

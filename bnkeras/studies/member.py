@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bnkeras.errors import BnkerasError, RunDirectoryError
+from bnkeras.errors import BnkerasError, RunTakenError
 from bnkeras.recipe import Recipe
 
 _SECONDS_BETWEEN_REPORTS = 0.5
@@ -66,10 +66,9 @@ def main() -> None:
     except KeyboardInterrupt:
         text = "The process of the run was asked to stop, and has saved a checkpoint."
         tell("failed", error=text, details="")
+    except RunTakenError:
+        tell("elsewhere")
     except Exception as error:
-        if isinstance(error, RunDirectoryError) and _is_taken(error):
-            tell("elsewhere")
-            return
         expected = isinstance(error, BnkerasError | OSError)
         text = str(error) if expected else f"{type(error).__name__}: {error}"
         tell("failed", error=text, details=traceback.format_exc())
@@ -119,12 +118,6 @@ def _train(job: Job, tell: Callable[..., None]) -> dict[str, Any]:
 
     result = run(job.recipe, job.directory, data_dir=job.data_dir, callbacks=[Reporter()])
     return result.figures
-
-
-def _is_taken(error: RunDirectoryError) -> bool:
-    from filelock import Timeout
-
-    return isinstance(error.__context__, Timeout)
 
 
 def _stop_once(number: int, frame: object) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from bnkeras.errors import RunDirectoryError, RunError
+from bnkeras.errors import RunDirectoryError, RunError, RunTakenError
 from bnkeras.files import read_json, write_csv, write_json, write_text
 from bnkeras.recipe import WITHOUT_EFFECT, Recipe, load
 from bnkeras.training.precision import PRECISIONS
@@ -43,8 +43,9 @@ class RunDirectory:
         """Keep all other processes out of the directory for the duration of the context.
 
         Raises:
-            RunDirectoryError: it cannot be written, holds something else or the run of
-                another recipe, or another process is running in it.
+            RunTakenError: another process is training in it.
+            RunDirectoryError: it cannot be written, or holds something else or the run of
+                another recipe.
         """
         created = not self.path.exists()
         try:
@@ -55,7 +56,7 @@ class RunDirectory:
             # Another run may have come and gone since the first look.
             self._check(recipe)
         except Timeout:
-            raise RunDirectoryError(
+            raise RunTakenError(
                 f"Another process is training in {self.path}. Wait for it, or choose another "
                 f"directory with --out."
             ) from None

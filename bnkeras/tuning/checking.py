@@ -135,28 +135,20 @@ def _across(tables: Tables) -> Iterator[Fault]:
     # What nobody can be told to choose from is not checked against.
     complete = isinstance(listed, list) and len(valid) == len(listed)
     choices = {one.setting: one for one in valid if not one.when}
-    known: dict[tuple[str, str | None], str] = {}
-    plain: dict[str, str] = {}
+    known: dict[str, list[tuple[str | None, str]]] = {}
     for path, parameter in _parameters(tables):
         yield from _of_setting(path, parameter.setting)
         if parameter.when is not None and complete:
             yield from _of_condition(path, parameter, choices)
-        place = dotted((*path, "setting"))
-        for other in (
-            known.get((parameter.setting, parameter.when)),
-            plain.get(parameter.setting),
-            None if parameter.when else _first(known, parameter.setting),
-        ):
-            if other is not None:
+        others = known.setdefault(parameter.setting, [])
+        for when, other in others:
+            if None in (when, parameter.when) or when == parameter.when:
                 yield Fault(
-                    place,
+                    dotted((*path, "setting")),
                     f"must be searched once, or with different `when`; received "
                     f"{literal(parameter.setting)}, which {other} has too",
                 )
-                break
-        known[parameter.setting, parameter.when] = dotted(path)
-        if parameter.when is None:
-            plain[parameter.setting] = dotted(path)
+        others.append((parameter.when, dotted(path)))
         if isinstance(parameter, Choice):
             kinds = {type(value) for value in parameter.values}
             if len(kinds) > 1:
@@ -169,10 +161,6 @@ def _across(tables: Tables) -> Iterator[Fault]:
             yield from _of_bounds(path, parameter)
     if not known and not any(tables.get((name,)) for name in ("choice", "range", "law")):
         yield Fault("choice", "is missing, and [[range]] and [[law]] too: there is nothing to try")
-
-
-def _first(known: Mapping[tuple[str, str | None], str], setting: str) -> str | None:
-    return next((place for (one, _), place in known.items() if one == setting), None)
 
 
 def _parameters(tables: Tables) -> Iterator[tuple[tuple[str, int], Parameter]]:

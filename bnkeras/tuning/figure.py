@@ -65,7 +65,7 @@ def _by_setting(request: Request) -> dict[str, list[Parameter]]:
 
 def _draw_course(panel: "Axes", trials: Sequence[Trial], request: Request) -> None:
     accuracies = [100 * trial.val_accuracy for trial in trials]
-    numbers = [int(trial.name) + 1 for trial in trials]
+    numbers = [int(trial.name) for trial in trials]
     panel.plot(numbers, accuracies, MARKERS[0], color=COLOURS[0], markersize=5, label="a trial")
     best = [*accumulate(accuracies, max)]
     panel.step(numbers, best, where="post", color=COLOURS[1], label="the best so far")
@@ -95,6 +95,10 @@ def _draw_setting(
         )
     if any(parameter.scale == "log" for parameter in parameters):
         panel.set_xscale("log")
+    # All that was searched, not only what was tried.
+    ends = [end for one in parameters for end in (one.low, one.high) if end is not None]
+    if ends:
+        panel.set_xlim(min(ends), max(ends))
     panel.set_xlabel("x" if isinstance(first, Law) else "value")
     if len(groups) > 1 or isinstance(first, Law):
         panel.legend(fontsize=8)

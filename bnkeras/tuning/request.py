@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal, get_args
 
 from bnkeras.errors import InputError, SpaceError
@@ -67,7 +68,7 @@ class Request:
                 report("search space", f"{self.space.name} with {self.recipe}", faults)
             )
 
-    @property
+    @cached_property
     def base(self) -> Recipe:
         """The recipe itself, of all its epochs."""
         return load(self.recipe, self.settings)

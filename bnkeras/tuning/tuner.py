@@ -9,9 +9,8 @@ from typing import Any
 
 import keras
 import keras_tuner
-from filelock import Timeout
 
-from bnkeras.errors import BnkerasError, RunDirectoryError, RunError
+from bnkeras.errors import RunError, RunTakenError
 from bnkeras.files import write_json
 from bnkeras.recipe import Recipe
 from bnkeras.training import Data, run
@@ -78,7 +77,7 @@ class RecipeTuner(keras_tuner.Tuner):
         """Train the recipe itself as a trial is, unless that is done or another worker does it."""
         folder = self._directory.run(BASELINE)
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with contextlib.suppress(_TakenError):
+        with contextlib.suppress(RunTakenError):
             self._end(self._train(BASELINE, self.request.baseline(), {}))
 
     def run_trial(self, trial: Any, *args: Any, **kwargs: Any) -> dict[str, float]:
@@ -139,10 +138,6 @@ class RecipeTuner(keras_tuner.Tuner):
                 callbacks=callbacks,
                 test=False,
             ).figures
-        except RunDirectoryError as error:
-            if isinstance(error.__context__, Timeout):
-                raise _TakenError(str(error)) from error
-            raise
         except RunError as error:
             return Trial(name, values, recipe.train.epochs, error=str(error))
         return Trial(
@@ -153,10 +148,6 @@ class RecipeTuner(keras_tuner.Tuner):
             figures["val_loss"],
             figures["seconds"],
         )
-
-
-class _TakenError(BnkerasError):
-    """Another process trains it."""
 
 
 @contextlib.contextmanager
