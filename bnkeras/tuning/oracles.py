@@ -1,5 +1,6 @@
 """Keras Tuner's oracles, which choose what to try next, with a state that a kill cannot break."""
 
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,6 +54,13 @@ class Hyperband(_Durable, keras_tuner.oracles.HyperbandOracle):
 
 class BayesianOptimization(_Durable, keras_tuner.oracles.BayesianOptimizationOracle):
     """A Gaussian process fitted to the trials so far."""
+
+    def populate_space(self, trial_id: str) -> dict[str, Any]:
+        """Choose the values of a trial, in silence."""
+        with warnings.catch_warnings():
+            # Settings that make no difference yet have length scales at the bounds.
+            warnings.filterwarnings("ignore", "The optimal value found for dimension")
+            return super().populate_space(trial_id)
 
 
 def oracle_for(request: Request) -> keras_tuner.Oracle:
