@@ -23,11 +23,6 @@ from bnkeras.settings import toml
 _AND_MORE = ", and random<k> for every k"
 
 
-def is_path(reference: str | os.PathLike[str]) -> bool:
-    """Return whether `reference` is the path of a file rather than a recipe's name."""
-    return not isinstance(reference, str) or reference.endswith(".toml") or os.sep in reference
-
-
 def gather(reference: str | os.PathLike[str]) -> Draft:
     """Return the merged values of a recipe's name or of a user's file.
 
@@ -37,12 +32,12 @@ def gather(reference: str | os.PathLike[str]) -> Draft:
     Raises:
         RecipeError: a name or file does not exist, is not TOML, or extends itself.
     """
-    if not is_path(reference):
+    if not toml.is_path(reference):
         return compose(str(reference))
     chain: list[tuple[Path, dict[str, Any]]] = []
     wanted: str | os.PathLike[str] | None = reference
     folder, referrer = Path(), ""
-    while wanted is not None and is_path(wanted):
+    while wanted is not None and toml.is_path(wanted):
         path = Path(os.path.normpath(folder / wanted))
         if path.resolve() in [known.resolve() for known, _ in chain]:
             refuse_circle([*(known for known, _ in chain), path])

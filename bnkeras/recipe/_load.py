@@ -8,10 +8,11 @@ from typing import Any
 
 from bnkeras.errors import RecipeError
 from bnkeras.recipe import _overrides
-from bnkeras.recipe._compose import gather, is_path
+from bnkeras.recipe._compose import gather
 from bnkeras.recipe._draft import Draft
 from bnkeras.recipe._recipe import Recipe
 from bnkeras.recipe._validate import validate
+from bnkeras.settings import toml
 from bnkeras.settings.faults import Fault, report
 
 
@@ -40,7 +41,7 @@ def load(
     draft, recipe, faults = _read(name_or_path, overrides, seed)
     if recipe is None or faults:
         raise RecipeError(report("recipe", str(name_or_path), faults))
-    as_shipped = not (is_path(name_or_path) or overrides) and seed is None
+    as_shipped = not (toml.is_path(name_or_path) or overrides) and seed is None
     if draft.base is None or as_shipped:
         return recipe
     # A shipped recipe is valid: a test loads every one.
@@ -102,7 +103,7 @@ def _read(
             draft.amend(_overrides.table(*parsed), f"--set {_overrides.shown(text)}")
     if seed is not None:
         draft.amend({"seed": seed}, f"--seed {seed}")
-    path = is_path(name_or_path)
+    path = toml.is_path(name_or_path)
     recipe, found = _recipe(draft, Path(name_or_path).stem if path else str(name_or_path))
     return draft, recipe, faults + found
 

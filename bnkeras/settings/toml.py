@@ -1,6 +1,7 @@
 """Read a TOML file, and write values as TOML."""
 
 import json
+import os
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -38,6 +39,11 @@ def read(
         ) from error
     except ValueError as error:  # TOMLDecodeError, and integers past Python's limit
         raise error_class(f"{referrer}{_place(path, str(error))}") from error
+
+
+def is_path(reference: str | os.PathLike[str]) -> bool:
+    """Return whether `reference` is the path of a file rather than the name of a shipped one."""
+    return not isinstance(reference, str) or reference.endswith(".toml") or os.sep in reference
 
 
 def stems(folder: Path) -> list[str]:

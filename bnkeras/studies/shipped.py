@@ -41,11 +41,11 @@ def load_study(name_or_path: str | os.PathLike[str]) -> Study:
 
 
 def _path(reference: str | os.PathLike[str]) -> Path:
-    if not isinstance(reference, str) or reference.endswith(".toml") or os.sep in reference:
+    if toml.is_path(reference):
         return Path(reference)
     if reference not in names():
         raise StudyError(
-            f"No study {reference!r}.{did_you_mean(reference, names())} `bnkeras study list` "
+            f"No study {reference!r}.{did_you_mean(str(reference), names())} `bnkeras study list` "
             f"shows all; a file of your own is given with its .toml."
         )
     return FOLDER / f"{reference}.toml"

@@ -41,11 +41,11 @@ def load_space(name_or_path: str | os.PathLike[str]) -> Space:
 
 
 def _path(reference: str | os.PathLike[str]) -> Path:
-    if not isinstance(reference, str) or reference.endswith(".toml") or os.sep in reference:
+    if toml.is_path(reference):
         return Path(reference)
     if reference not in names():
         raise SpaceError(
-            f"No search space {reference!r}.{did_you_mean(reference, names())} There are "
+            f"No search space {reference!r}.{did_you_mean(str(reference), names())} There are "
             f"{', '.join(names())}; a file of your own is given with its .toml."
         )
     return FOLDER / f"{reference}.toml"
