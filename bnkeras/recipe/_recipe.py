@@ -120,7 +120,7 @@ class Recipe:
 def _expectation(expected: Expected | None) -> str:
     if expected is None:
         return "not known for these settings"
-    seeds = f", mean of {expected.seeds} seeds" if expected.seeds else ""
+    seeds = {None: "", 1: ", one seed"}.get(expected.seeds, f", mean of {expected.seeds} seeds")
     return f"{expected} test accuracy{seeds} ({expected.source})"
 
 

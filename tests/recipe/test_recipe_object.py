@@ -41,6 +41,8 @@ def test_the_header_says_what_it_is():
     assert lines[4] == (
         "# expected: 48.0% test accuracy, mean of 5 seeds (paper: Frankle et al. 2021, Figure 2)"
     )
+    digits = recipe.load("digits_resnet14_bnonly").to_toml()
+    assert "% test accuracy, one seed (measured here: make quickstart)" in digits
     changed = recipe.load("resnet14_bnonly", ["data.fingerprint=abc", "train.epochs=20"]).to_toml()
     assert "# expected: not known for these settings\n" in changed
     assert (
