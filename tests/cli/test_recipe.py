@@ -28,8 +28,8 @@ def test_list_is_a_line_per_model(run):
     assert tuned
     assert set(tuned) <= set(lines)
     assert words["resnet14_bnonly_tuned"].startswith("1,120 ")
-    title = recipe.load("resnet14_bnonly_tuned").about.title
-    assert words["resnet14_bnonly_tuned"].endswith(title)
+    for name in tuned:
+        assert words[name].endswith(recipe.load(name).about.title)
     assert out.index("Dataset cifar10") < out.index("wrn14x32") < out.index("Dataset imagenet")
     assert max(map(len, out.splitlines())) <= 80
 
