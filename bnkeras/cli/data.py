@@ -148,6 +148,8 @@ def _print_summary(prepared: pipelines.Prepared) -> None:
     print_pair("source", f"{prepared.source} ({prepared.kind})")
     print_pair("fingerprint", prepared.fingerprint)
     print_pair("texts" if prepared.spec.kind == "texts" else "images", counts)
+    if shape := prepared.spec.image_shape:
+        print_pair("image size", "×".join(map(str, shape)))
     print_pair("classes", f"{len(prepared.spec.class_names):,}")
     print_pair("size", f"{prepared.bytes / 1e6:,.1f} MB")
     print_pair("path", prepared.path)
@@ -168,6 +170,7 @@ def _row(one: pipelines.Prepared | pipelines.Damaged) -> dict[str, Any]:
         "fingerprint": one.path.parent.name,
         "source": one.source if ready else None,
         "kind": one.spec.kind,
+        "image_shape": one.spec.image_shape,
         "classes": len(one.spec.class_names),
         "counts": _counts(one) if ready else None,
         "bytes": one.bytes if ready else None,

@@ -40,6 +40,7 @@ def test_info_for_people(prepared, data):
     shown = _run("info", "--data-dir", data).stdout
     assert shown.startswith(f"Prepared in {data}\n")
     assert "1,437 train, 360 test" in shown
+    assert "image size" in shown and "8×8×1" in shown
     assert "Nothing is prepared in /nowhere" in _run("info", "--data-dir", "/nowhere").stdout
 
 
@@ -47,6 +48,7 @@ def test_info_as_json(prepared, data):
     (row,) = json.loads(_run("info", "--json", "--data-dir", data).stdout)
     assert row["dataset"] == "digits"
     assert row["counts"] == {"train": 1437, "test": 360}
+    assert row["image_shape"] == [8, 8, 1]
     assert row["path"] == f"{data}/digits/{row['fingerprint']}/1.0.0"
     assert row["bytes"] > 100_000
     assert row["problem"] is None
