@@ -40,7 +40,7 @@ def test_info_for_people(prepared, data):
     shown = _run("info", "--data-dir", data).stdout
     assert shown.startswith(f"Prepared in {data}\n")
     assert "1,437 train, 360 test" in shown
-    assert "image size" in shown and "8×8×1" in shown
+    assert "image size   8×8×1" in shown
     assert "Nothing is prepared in /nowhere" in _run("info", "--data-dir", "/nowhere").stdout
 
 
