@@ -17,18 +17,14 @@ def data(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def prepared(data):
-    return _run("prepare", "digits", "--data-dir", data)
-
-
-def _run(*arguments, code=0, environment=None):
-    command = [sys.executable, "-m", "bnkeras.cli.main", "data", *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
-    assert done.returncode == code, done.stderr
-    return done
+    """What a process of its own prints that prepares the digits."""
+    command = [sys.executable, "-m", "bnkeras.cli.main", "data", "prepare", "digits"]
+    command += ["--data-dir", str(data)]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
 def test_prepare_ends_with_a_summary(prepared, data):
-    lines = dict(line.split(None, 1) for line in prepared.stdout.splitlines())
+    lines = dict(line.split(None, 1) for line in prepared.splitlines())
     assert lines["images"] == "1,437 train, 360 test"
     assert lines["source"] == "scikit-learn (package)"
     assert lines["path"] == f"{data}/digits/{lines['fingerprint']}/1.0.0"
@@ -36,46 +32,55 @@ def test_prepare_ends_with_a_summary(prepared, data):
     assert lines["time"].endswith(" s")
 
 
-def test_info_for_people(prepared, data):
-    shown = _run("info", "--data-dir", data).stdout
+def test_info_for_people(prepared, data, call_bnkeras):
+    _, shown, _ = call_bnkeras("data", "info", "--data-dir", data)
     assert shown.startswith(f"Prepared in {data}\n")
     assert "1,437 train, 360 test" in shown
     assert "image size   8×8×1" in shown
-    assert "Nothing is prepared in /nowhere" in _run("info", "--data-dir", "/nowhere").stdout
+    _, shown, _ = call_bnkeras("data", "info", "--data-dir", "/nowhere")
+    assert "Nothing is prepared in /nowhere" in shown
 
 
-def test_info_as_json(prepared, data):
-    (row,) = json.loads(_run("info", "--json", "--data-dir", data).stdout)
+def test_info_as_json(prepared, data, call_bnkeras):
+    _, shown, _ = call_bnkeras("data", "info", "--json", "--data-dir", data)
+    (row,) = json.loads(shown)
     assert row["dataset"] == "digits"
     assert row["counts"] == {"train": 1437, "test": 360}
     assert row["image_shape"] == [8, 8, 1]
     assert row["path"] == f"{data}/digits/{row['fingerprint']}/1.0.0"
     assert row["bytes"] > 100_000
     assert row["problem"] is None
-    assert json.loads(_run("info", "--json", "--data-dir", "/nowhere").stdout) == []
+    _, shown, _ = call_bnkeras("data", "info", "--json", "--data-dir", "/nowhere")
+    assert json.loads(shown) == []
 
 
-def test_info_shows_a_damaged_one(data, tmp_path):
+def test_info_shows_a_damaged_one(call_bnkeras, tmp_path):
     damaged = tmp_path / "digits" / "0123456789abcdef" / "1.0.0"
     damaged.mkdir(parents=True)
-    shown = _run("info", "--data-dir", tmp_path).stdout
+    _, shown, _ = call_bnkeras("data", "info", "--data-dir", tmp_path)
     assert f"{damaged} is incomplete" in shown
-    (row,) = json.loads(_run("info", "--json", "--data-dir", tmp_path).stdout)
+    _, shown, _ = call_bnkeras("data", "info", "--json", "--data-dir", tmp_path)
+    (row,) = json.loads(shown)
     assert row["fingerprint"] == "0123456789abcdef"
     assert "dataset_info.json is missing" in row["problem"]
 
 
-def test_unknown_dataset():
-    failed = _run("prepare", "digit", code=2)
-    assert failed.stderr.strip() == (
+def test_unknown_dataset(call_bnkeras):
+    code, _, error = call_bnkeras("data", "prepare", "digit")
+    assert code == 2
+    assert error.strip() == (
         "bnkeras: Unknown dataset 'digit'. Did you mean 'digits'? Known: cifar10, digits, "
         "imagenet, tweets, folder/NAME, tfds/NAME."
     )
 
 
-def test_missing_source(tmp_path):
-    failed = _run("prepare", "cifar10", "--source", tmp_path / "no", "--data-dir", "/x", code=2)
-    assert failed.stderr.strip() == f"bnkeras: The source {tmp_path / 'no'} does not exist."
+def test_missing_source(call_bnkeras, tmp_path):
+    source = tmp_path / "no"
+    code, _, error = call_bnkeras(
+        "data", "prepare", "cifar10", "--source", source, "--data-dir", "/x"
+    )
+    assert code == 2
+    assert error.strip() == f"bnkeras: The source {source} does not exist."
 
 
 def test_help_gives_examples_and_needs_no_tensorflow():

@@ -20,16 +20,24 @@ def data_dir(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def first(tmp_path_factory, data_dir):
-    """A finished run, its directory, and what it printed."""
+    """A finished run, by a process of its own: the directory it ran in, and what it printed."""
     folder = tmp_path_factory.mktemp("runs")
-    return folder, _run(RECIPE, *SHORT, "--data-dir", data_dir, folder=folder)
+    command = [sys.executable, "-m", "bnkeras.cli.main", "recipe", "run", RECIPE, *SHORT]
+    command += ["--data-dir", str(data_dir)]
+    return folder, subprocess.run(command, capture_output=True, text=True, check=True, cwd=folder)
 
 
-def _run(*arguments, folder, code=0):
-    command = [sys.executable, "-m", "bnkeras.cli.main", "recipe", "run", *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
-    assert done.returncode == code, done.stdout + done.stderr
-    return done
+@pytest.fixture
+def run(call_bnkeras, data_dir, monkeypatch):
+    """Call `bnkeras recipe run` in a folder, and expect an exit code."""
+
+    def _run(*arguments, folder, code=0):
+        monkeypatch.chdir(folder)
+        got, out, err = call_bnkeras("recipe", "run", *arguments, "--data-dir", data_dir)
+        assert got == code, out + err
+        return out, err
+
+    return _run
 
 
 def test_the_last_line_says_accuracy_share_path_and_size(first):
@@ -59,33 +67,33 @@ def test_changed_settings_have_a_directory_of_their_own(first):
     assert directory.name.startswith(f"{RECIPE}-")
 
 
-def test_the_same_command_again_shows_the_figures(first, data_dir):
+def test_the_same_command_again_shows_the_figures(first, run):
     folder, done = first
-    again = _run(RECIPE, *SHORT, "--data-dir", data_dir, folder=folder)
-    assert "holds the finished run" in again.stdout
-    assert again.stdout.splitlines()[-1] == done.stdout.splitlines()[-1]
+    again, _ = run(RECIPE, *SHORT, folder=folder)
+    assert "holds the finished run" in again
+    assert again.splitlines()[-1] == done.stdout.splitlines()[-1]
 
 
-def test_json_is_the_figures(first, data_dir):
+def test_json_is_the_figures(first, run):
     folder, _ = first
-    done = _run(RECIPE, *SHORT, "--data-dir", data_dir, "--json", folder=folder)
-    figures = json.loads(done.stdout)
+    out, _ = run(RECIPE, *SHORT, "--json", folder=folder)
+    figures = json.loads(out)
     assert figures["parameters"]["trainable"] == 1120
     assert figures["directory"].startswith("runs/")
 
 
-def test_a_file_of_ones_own_runs(first, data_dir, tmp_path):
+def test_a_file_of_ones_own_runs(run, tmp_path):
     (tmp_path / "mine.toml").write_text(f'extends = "{RECIPE}"\n[train]\nepochs = 1\nl2 = 0.0\n')
-    done = _run("mine.toml", "--data-dir", data_dir, folder=tmp_path)
-    assert "export runs/mine/export" in done.stdout
+    out, _ = run("mine.toml", folder=tmp_path)
+    assert "export runs/mine/export" in out
     assert "l2 = 0.0" in (tmp_path / "runs" / "mine" / "recipe.toml").read_text()
 
 
-def test_brackets_are_no_markup(data_dir, tmp_path):
+def test_brackets_are_no_markup(run, tmp_path):
     text = f'extends = "{RECIPE}"\nabout.title = "my [/bold] [idea]"\ntrain.epochs = 1\n'
     (tmp_path / "a[red]b.toml").write_text(text)
-    done = _run("a[red]b.toml", "--data-dir", data_dir, "--out", "out [x]", folder=tmp_path)
-    lines = done.stdout.splitlines()
+    out, _ = run("a[red]b.toml", "--out", "out [x]", folder=tmp_path)
+    lines = out.splitlines()
     assert lines[0].startswith("my [/bold] [idea], with")
     assert lines[1].startswith("in out [x];")
     assert "export out [x]/export of" in lines[-1]
@@ -100,36 +108,39 @@ def test_brackets_are_no_markup(data_dir, tmp_path):
         (["resnet14_bnonly"], ["bnkeras data prepare cifar10", "--source"]),
     ],
 )
-def test_bad_input_is_two_and_a_few_lines(arguments, expected, tmp_path):
-    done = _run(*arguments, "--data-dir", tmp_path / "none", folder=tmp_path, code=2)
-    assert done.stdout.count("\n") <= 3
-    assert done.stderr.startswith("bnkeras: ")
-    assert len(done.stderr.splitlines()) <= 12
-    assert "Traceback" not in done.stderr
+def test_bad_input_is_two_and_a_few_lines(arguments, expected, run, tmp_path):
+    out, err = run(*arguments, folder=tmp_path, code=2)
+    assert out.count("\n") <= 3
+    assert err.startswith("bnkeras: ")
+    assert len(err.splitlines()) <= 12
+    assert "Traceback" not in err
     for text in expected:
-        assert text in done.stderr
+        assert text in err
 
 
-def test_an_unwritable_directory_is_two(data_dir, tmp_path):
+def test_an_unwritable_directory_is_two(run, tmp_path):
     (tmp_path / "file").write_text("")
-    done = _run(RECIPE, "--data-dir", data_dir, "--out", "file/run", folder=tmp_path, code=2)
-    assert "cannot be written" in done.stderr
-    assert "--out" in done.stderr
+    _, err = run(RECIPE, "--out", "file/run", folder=tmp_path, code=2)
+    assert "cannot be written" in err
+    assert "--out" in err
 
 
-def test_the_run_of_another_recipe_is_two_and_unharmed(first, data_dir, tmp_path):
+def test_the_run_of_another_recipe_is_two_and_unharmed(first, run, tmp_path):
     folder, _ = first
     (directory,) = (folder / "runs").iterdir()
     copy = tmp_path / "run"
     shutil.copytree(directory, copy)
     before = {file: file.read_bytes() for file in copy.rglob("*") if file.is_file()}
-    done = _run(RECIPE, "--data-dir", data_dir, "--out", copy, folder=tmp_path, code=2)
-    assert "train.epochs: 1 there, 50 now" in done.stderr
+    _, err = run(RECIPE, "--out", copy, folder=tmp_path, code=2)
+    assert "train.epochs: 1 there, 50 now" in err
     assert before == {file: file.read_bytes() for file in copy.rglob("*") if file.is_file()}
 
 
 def test_debug_shows_where(tmp_path):
-    done = _run("resnet14_bnolny", "--debug", folder=tmp_path, code=1)
+    command = [sys.executable, "-m", "bnkeras.cli.main", "recipe", "run", "resnet14_bnolny"]
+    command.append("--debug")
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.returncode == 1
     assert "Traceback" in done.stderr
 
 
