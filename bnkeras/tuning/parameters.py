@@ -54,7 +54,9 @@ def _value(parameter: Parameter, hp: keras_tuner.HyperParameters) -> Any:
     name = parameter.setting + (f", {parameter.when}" if parameter.when else "")
     match parameter:
         case Choice():
-            return hp.Choice(name, list(parameter.values))
+            value = hp.Choice(name, list(parameter.values))
+            # Keras Tuner makes 0 and 1 of booleans.
+            return None if value is None else type(parameter.values[0])(value)
         case Range():
             return _number(hp, name, parameter)
         case Law():

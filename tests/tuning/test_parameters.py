@@ -43,6 +43,36 @@ def test_what_depends_on_another_value_is_left_out_without_it():
     assert 0.003 <= settings_of(space, hp)["train.learning_rate"] <= 0.3
 
 
+def test_booleans_stay_booleans(tmp_path):
+    (tmp_path / "mine.toml").write_text("""
+        [about]
+        title = "Mirrored or not"
+
+        [[choice]]
+        setting = "data.flip"
+        values = [false, true]
+
+        [[range]]
+        setting = "train.learning_rate"
+        from = 0.01
+        to = 0.1
+        when = "data.flip=true"
+    """)
+    request = Request("resnet14_bnonly", load_space(tmp_path / "mine.toml"), trials=6, epochs=1)
+    oracle = oracle_for(request)
+    oracle._set_project_dir(tmp_path, "trials")
+    oracle.verbose = 0
+    drawn = set()
+    for number in range(6):
+        trial = oracle.create_trial(f"tuner{number}")
+        settings = settings_of(request.space, trial.hyperparameters)
+        flip = request.trial(settings).data.flip
+        assert settings["data.flip"] is flip
+        assert ("train.learning_rate" in settings) == flip
+        drawn.add(flip)
+    assert drawn == {False, True}
+
+
 @pytest.mark.parametrize("method", ["random", "bayesian", "hyperband"])
 def test_every_method_draws_within_the_bounds(method, tmp_path):
     space = load_space("everything")
