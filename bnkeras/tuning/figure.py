@@ -94,14 +94,31 @@ def _draw_setting(
             label=label,
         )
     if any(parameter.scale == "log" for parameter in parameters):
-        panel.set_xscale("log")
-    # All that was searched, not only what was tried.
+        _set_log_scale(panel)
     ends = [end for one in parameters for end in (one.low, one.high) if end is not None]
     if ends:
-        panel.set_xlim(min(ends), max(ends))
+        _show_span(panel, min(ends), max(ends))
     panel.set_xlabel("x" if isinstance(first, Law) else "value")
     if len(groups) > 1 or isinstance(first, Law):
         panel.legend(fontsize=8)
+
+
+def _set_log_scale(panel: "Axes") -> None:
+    from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter
+
+    panel.set_xscale("log")
+    # 0.02, 0.05, 0.1: a search often spans one power of ten, whose every digit would not fit.
+    panel.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    panel.xaxis.set_major_formatter(FormatStrFormatter("%g"))
+    panel.xaxis.set_minor_formatter(NullFormatter())
+
+
+def _show_span(panel: "Axes", low: float, high: float) -> None:
+    """Show all that was searched, not only what was tried, and a margin: the best may lie there."""
+    scale = panel.xaxis.get_transform()
+    left, right = scale.transform([low, high])
+    margin = 0.04 * (right - left)
+    panel.set_xlim(*scale.inverted().transform([left - margin, right + margin]))
 
 
 def _draw_choices(panel: "Axes", values: Sequence[Any], trials: Sequence[Trial]) -> None:
