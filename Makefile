@@ -16,20 +16,23 @@ FINGERPRINT := $(shell { echo '$(CURDIR)'; cat pyproject.toml constraints.txt; }
 QUICKSTART := $(VENV)/.bnkeras-quickstart-$(FINGERPRINT)
 DEV := $(VENV)/.bnkeras-dev-$(FINGERPRINT)
 
-.PHONY: help quickstart test test-slow lint format docs wheel clean
+.PHONY: help quickstart test test-slow test-exhaustive lint format docs wheel clean
 .NOTPARALLEL:
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' Makefile
 
 quickstart: $(QUICKSTART) ## train, export and reload a small network on handwritten digits
 	@$(BIN)/bnkeras quickstart $(ARGS)
 
-test: $(DEV) ## run the tests, the slow ones left out
+test: $(DEV) ## run the tests, the slow and exhaustive ones left out
 	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 test-slow: $(DEV) ## run the slow tests
-	@$(BIN)/python -m pytest -n 2 --dist loadfile -m slow $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "slow and not exhaustive" $(ARGS)
+
+test-exhaustive: $(DEV) ## run more cases of what the others test
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m exhaustive $(ARGS)
 
 lint: $(DEV) ## check style and formatting
 	@$(BIN)/python -m ruff check

@@ -120,7 +120,7 @@ def test_a_front_is_made_again_or_left_out(run, made, tmp_path):
     assert manifest["inputs"][0]["name"] == "image"
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_the_front_of_a_run_is_kept(run, call_bnkeras, tmp_path):
     """Raw images go in, as before."""
     import tensorflow as tf

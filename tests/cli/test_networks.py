@@ -118,7 +118,7 @@ def test_build_notices_what_the_arithmetic_has_not(run, two_networks, monkeypatc
     ]
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_all_networks_built_have_the_papers_counts(run):
     code, _, err = run("counts", "--build")
     assert (code, err) == (0, "")

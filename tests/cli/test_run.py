@@ -144,6 +144,7 @@ def test_debug_shows_where(tmp_path):
     assert "Traceback" in done.stderr
 
 
+@pytest.mark.slow
 def test_quickstart_tells_the_whole_idea(data_dir, tmp_path, monkeypatch):
     pytest.importorskip("matplotlib")
     script = (
@@ -179,7 +180,8 @@ def test_quickstart_tells_the_whole_idea(data_dir, tmp_path, monkeypatch):
 def test_sigterm_saves_a_checkpoint_as_ctrl_c_does(data_dir, tmp_path):
     command = [sys.executable, "-u", "-m", "bnkeras.cli.main", "recipe", "run", RECIPE]
     command += ["--data-dir", str(data_dir), "--out", str(tmp_path / "run")]
-    command += ["--set", "train.batch_size=2"]  # an epoch of 718 steps, which takes a while
+    # An epoch of 718 steps, which takes a while.
+    command += ["--set", "model.depth=8", "--set", "train.batch_size=2"]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:

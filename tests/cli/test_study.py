@@ -223,9 +223,9 @@ def stopped_in_the_middle(folder, data_dir, signal_number):
 @pytest.mark.parametrize(
     "signal_number",
     [
-        signal.SIGKILL,
-        pytest.param(signal.SIGINT, marks=pytest.mark.slow),
-        pytest.param(signal.SIGTERM, marks=pytest.mark.slow),
+        pytest.param(signal.SIGKILL, marks=pytest.mark.slow),
+        pytest.param(signal.SIGINT, marks=pytest.mark.exhaustive),
+        pytest.param(signal.SIGTERM, marks=pytest.mark.exhaustive),
     ],
 )
 def test_stopped_and_resumed_is_as_never_stopped(
@@ -245,7 +245,7 @@ def test_stopped_and_resumed_is_as_never_stopped(
     assert len(json.loads((directory / "environment.json").read_text())) == 2
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_a_study_of_four_killed_again_and_again(data_dir, tmp_path):
     text = MILD.replace("replicates = 1", "replicates = 2").replace(
         '["bnonly"]', '["bnonly", "output"]'
@@ -270,7 +270,7 @@ def test_a_study_of_four_killed_again_and_again(data_dir, tmp_path):
         same_bits(cut / path, whole / path)
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_what_another_process_trains_is_left_to_it(call, data_dir, tmp_path, monkeypatch):
     (tmp_path / "mine.toml").write_text(MILD)
     monkeypatch.chdir(tmp_path)
@@ -301,7 +301,7 @@ def test_list_has_every_study(call):
     [
         "cifar_depth",
         "torri_mlp",
-        *(pytest.param(one, marks=pytest.mark.slow) for one in names()),
+        *(pytest.param(one, marks=pytest.mark.exhaustive) for one in names()),
     ],
 )
 def test_the_extent_is_that_of_the_members(name):

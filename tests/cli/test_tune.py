@@ -43,17 +43,21 @@ def test_it_prints_each_trial_and_what_to_do_with_the_best(searched):
     assert (out / "search.svg").exists()
 
 
-def test_the_same_command_again_trains_nothing(searched):
+def test_the_same_command_again_trains_nothing(searched, call_bnkeras, monkeypatch):
     folder, short, done = searched
-    again = _tune(RECIPE, *short, "--data-dir", "data", folder=folder)
-    assert "2 trials have been finished before" in again.stdout
-    assert again.stdout.splitlines()[-8:] == done.stdout.splitlines()[-8:]
+    monkeypatch.chdir(folder)
+    code, again, _ = call_bnkeras("tune", RECIPE, *short, "--data-dir", "data")
+    assert code == 0
+    assert "2 trials have been finished before" in again
+    assert again.splitlines()[-8:] == done.stdout.splitlines()[-8:]
 
 
-def test_json_is_the_table(searched):
+def test_json_is_the_table(searched, call_bnkeras, monkeypatch):
     folder, short, _ = searched
-    done = _tune(RECIPE, *short, "--data-dir", "data", "--json", folder=folder)
-    found = json.loads(done.stdout)
+    monkeypatch.chdir(folder)
+    code, printed, _ = call_bnkeras("tune", RECIPE, *short, "--data-dir", "data", "--json")
+    assert code == 0
+    found = json.loads(printed)
     assert found["best"] == "0"
     assert {row["trial"] for row in found["trials"]} == {"0", "baseline"}
 
@@ -119,7 +123,7 @@ def test_without_keras_tuner_it_says_what_to_install(call_bnkeras, monkeypatch):
     assert "pip install 'bnkeras[tuning]'" in error
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_workers_search_together(tmp_path):
     short = ["--trials", "3", "--epochs", "1", "--space", "initialisation", "--data-dir", "data"]
     alone = _tune(RECIPE, *short, "--out", "alone", "--json", folder=tmp_path)

@@ -234,7 +234,7 @@ def test_a_thousand_random_damages(kind, tmp_path, small, trained):
     bnkeras.load_compact(export, **KINDS[kind])
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_what_plain_tensorflow_makes_of_damages(pristine, tmp_path, in_fresh_process):
     """It ends neither itself nor never; values have a checksum, the graph has none.
 

@@ -61,7 +61,7 @@ def test_keras_alone_loads_it(folder, in_fresh_process):
     assert trains["resnet"] == sorted(variable.path for variable in model.trainable_variables)
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="jax is not installed")
 def test_keras_on_jax_loads_it(folder, in_fresh_process):
     in_fresh_process("expanded.py", folder, environment={"KERAS_BACKEND": "jax"})
@@ -159,7 +159,7 @@ def test_a_model_that_cannot_be_built(tmp_path):
     assert [file.name for file in tmp_path.iterdir()] == ["export"]
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_a_deep_network(trained, tmp_path, in_fresh_process):
     model = trained(depth=302, width=0.125, input_shape=(8, 8, 1))
     done = expand_compact(bnkeras.save_compact(model, tmp_path / "deep"))

@@ -206,7 +206,7 @@ def test_it_is_rebuilt_from_its_configuration(make, tmp_path, perturb):
     [
         "MobileNet",
         *(
-            pytest.param(name, marks=pytest.mark.slow)
+            pytest.param(name, marks=pytest.mark.exhaustive)
             for name in ("MobileNetV2", "EfficientNetB0", "ResNet50", "ConvNeXtTiny")
         ),
     ],

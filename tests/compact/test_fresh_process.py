@@ -44,7 +44,7 @@ FOREIGN = ("functional", "foreign_random2", "backbone", "copied")
 _FEW = {"bnonly", "digits", "twin", "bfloat16", "instance", "random2", "front", "external"}
 _FEW |= {"foreign_random2", "copied"}
 CASES = [
-    pytest.param(case, marks=() if case in _FEW else pytest.mark.slow)
+    pytest.param(case, marks=() if case in _FEW else pytest.mark.exhaustive)
     for case in (*BUILT, *FOREIGN)
 ]
 # Weights of another origin than the seed, as a pretrained backbone has them.

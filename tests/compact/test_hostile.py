@@ -449,7 +449,7 @@ def test_models_of_keras_take_far_fewer_steps_than_are_allowed(monkeypatch):
 # All of it in a process that may take little.
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_a_large_manifest_takes_bounded_memory(tmp_path, in_fresh_process):
     """The JSON that takes the most memory for its size, at the bound of the size."""
     (tmp_path / MANIFEST).parent.mkdir()
@@ -459,7 +459,7 @@ def test_a_large_manifest_takes_bounded_memory(tmp_path, in_fresh_process):
     assert "is damaged" in in_fresh_process("bounded.py", tmp_path, 2**33)
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_a_million_layers(export, forge, in_fresh_process):
     forge(
         export,

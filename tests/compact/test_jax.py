@@ -114,7 +114,7 @@ def test_weights_are_the_same_bits_and_outputs_the_same(on_jax, case):
     _check(folder, case)
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_every_kind_of_network(trained, perturb, in_fresh_process, tmp_path):
     _make(tmp_path, MORE, trained, perturb)
     environment = {"KERAS_BACKEND": "jax"}

@@ -135,7 +135,7 @@ def test_the_outputs(written, logits_here, name, avx512):
     _assert_outputs(written[name], logits_here, name, avx512)
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("name", MORE)
 def test_on_more_machines(more_written, folder, model, logits_here, name, avx512):
     _assert_same_weights(more_written[name], folder, model)

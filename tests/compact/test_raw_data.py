@@ -83,7 +83,7 @@ def test_raw_images_in_labels_out(folder, name, way):
     _assert_right(folder / name, way)
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_image_files_in_labels_out(serve):
     folder = serve("files")
     for way in WAYS:

@@ -106,7 +106,7 @@ def test_a_front_of_ones_own(place):
     assert "labels" not in given
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_the_command_of_tensorflow(place):
     folder, left = place
     np.save(folder / "images.npy", left["images"])

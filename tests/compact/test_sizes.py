@@ -25,13 +25,13 @@ def test_tweet_lstm_of_thirty_thousand_words(trained, tmp_path):
     assert _bytes(bnkeras.save_compact(model, tmp_path / "export")) <= 60_000
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_resnet200(trained, tmp_path):
     model = trained("resnet_imagenet", depth=200, seed=1)
     assert _bytes(bnkeras.save_compact(model, tmp_path / "export")) <= 2_000_000
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_resnet866(trained, logits, in_fresh_process, tmp_path):
     model = trained(depth=866, seed=1)
     case = tmp_path / "resnet866"

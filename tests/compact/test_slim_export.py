@@ -141,8 +141,8 @@ def foreign(name):
     [
         {},
         {"external": ["*"]},
-        pytest.param({"storage": "float16"}, marks=pytest.mark.slow),
-        pytest.param({"weights": "full"}, marks=pytest.mark.slow),
+        pytest.param({"storage": "float16"}, marks=pytest.mark.exhaustive),
+        pytest.param({"weights": "full"}, marks=pytest.mark.exhaustive),
     ],
 )
 def test_models_of_another_origin(thin, tmp_path, options):
@@ -372,7 +372,7 @@ def test_claims_of_the_full_network_are_bounded(copied, forge):
         bnkeras.load_compact(copied)
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_plain_tensorflow_in_a_process_of_its_own(slimmed, exported, tmp_path, in_fresh_process):
     import shutil
 

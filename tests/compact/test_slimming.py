@@ -73,7 +73,7 @@ def facts_of(report):
         pytest.param(
             "resnet_imagenet",
             {"depth": 50, "width": 1 / 8, "input_shape": (32, 32, 3)},
-            marks=pytest.mark.slow,
+            marks=pytest.mark.exhaustive,
         ),
     ],
 )
@@ -428,7 +428,7 @@ def test_masked_layers_keep_their_channels(trained):
     np.testing.assert_array_equal(slimmed(images(model)), model(images(model)))
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_bfloat16_activations(thinned):
     arguments = {"depth": 8, "input_shape": (8, 8, 1), "dtype": "mixed_bfloat16"}
     model = thinned(bnkeras.build("resnet_cifar", **arguments))

@@ -35,8 +35,11 @@ REMARK = re.compile(r"<!-- (not run|file): (.+?) -->", re.DOTALL)
 NOT_RUN = 5
 # Pages whose blocks another test runs.
 RUN_ELSEWHERE = {"docs/serving.md": "tests/compact/test_serving_docs.py"}
-# They search, measure and start processes of their own, which takes half a minute or more.
-SLOW = {"docs/analysis.md", "docs/how_to/tuning.md", "docs/studies.md"}
+# They train, or convert networks, which takes a quarter of a minute or more.
+SLOW = {"README.md", "docs/data.md", "docs/export_format.md"}
+SLOW |= {f"docs/how_to/{name}.md" for name in ("jax", "many_tasks", "own_data")}
+# They search, measure and start processes of their own, for half a minute or more.
+EXHAUSTIVE = {"docs/analysis.md", "docs/how_to/tuning.md", "docs/studies.md"}
 PAGES = ["README.md"]
 PAGES += sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").rglob("*.md"))
 COMMAND = re.compile(r"^(?:exec )?(?:[A-Z_]+=\S+ )*bnkeras (?P<arguments>.*)$")
@@ -174,10 +177,15 @@ def test_python_compiles(page):
         ast.parse("\n" * block.line + block.code, page)
 
 
+def _marks(page: str) -> list[pytest.MarkDecorator]:
+    slow, exhaustive = page in SLOW, page in EXHAUSTIVE
+    return [pytest.mark.slow] * slow + [pytest.mark.exhaustive] * exhaustive
+
+
 @pytest.mark.parametrize(
     "page",
     [
-        pytest.param(page, marks=pytest.mark.slow if page in SLOW else ())
+        pytest.param(page, marks=_marks(page))
         for page in PAGES
         if page not in RUN_ELSEWHERE and not all(block.reason for block in python(page))
     ],
@@ -192,7 +200,7 @@ def test_python_runs(page, place):
     run_python(place, page, "\n".join(lines), setup)
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(
     "notebook", sorted((ROOT / "docs").rglob("*.ipynb")), ids=lambda path: path.name
 )

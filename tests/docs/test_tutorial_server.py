@@ -55,7 +55,7 @@ def ask(address, instances):
         return json.load(answer)["predictions"]
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_it_answers_as_the_export_does(address, export):
     images = np.random.default_rng(0).integers(0, 256, (3, *DIGITS.image_shape), np.uint8)
     given = ask(address, images.tolist())

@@ -42,7 +42,7 @@ VGG = {
     16: ("14.73M", "8.45K", "5.13K", "0"),
     19: ("20.04M", "11.01K", "5.13K", "0"),
 }
-SLOW = {434, 866, 32}
+EXHAUSTIVE = {434, 866, 32}
 
 
 def printed(count, like=None):
@@ -87,7 +87,8 @@ def check(counts, row, depth, width):
 
 
 @pytest.mark.parametrize(
-    "depth", [pytest.param(d, marks=pytest.mark.slow) if d in SLOW else d for d in BY_DEPTH]
+    "depth",
+    [pytest.param(d, marks=pytest.mark.exhaustive) if d in EXHAUSTIVE else d for d in BY_DEPTH],
 )
 def test_resnets_by_depth(depth):
     model = bnkeras.build("resnet_cifar", depth=depth)
@@ -95,7 +96,8 @@ def test_resnets_by_depth(depth):
 
 
 @pytest.mark.parametrize(
-    "width", [pytest.param(w, marks=pytest.mark.slow) if w in SLOW else w for w in BY_WIDTH]
+    "width",
+    [pytest.param(w, marks=pytest.mark.exhaustive) if w in EXHAUSTIVE else w for w in BY_WIDTH],
 )
 def test_resnets_by_width(width):
     model = bnkeras.build("resnet_cifar", depth=14, width=width)

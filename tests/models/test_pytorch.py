@@ -28,7 +28,7 @@ def cases():
         settings = [f"{key}={value}" for key, value in case["arguments"].items()]
         if case["network"] == "resnet_imagenet":
             settings.append(f"size={case['inputs'][1]}")
-        slow = [pytest.mark.slow] if depth_of(case) in DEEPEST else []
+        slow = [pytest.mark.exhaustive] if depth_of(case) in DEEPEST else []
         yield pytest.param(case, id="-".join([case["network"], *settings]), marks=slow)
 
 

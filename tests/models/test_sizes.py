@@ -45,7 +45,7 @@ def test_the_arithmetic_agrees_with_what_is_built(network, arguments):
     assert sizes.counts(network, **arguments) == built(network, arguments)
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("network", PAPER_NETWORKS, ids=NAMES)
 def test_the_arithmetic_agrees_with_the_papers_networks(network):
     assert sizes.counts(network.network, **network.arguments) == built(

@@ -74,6 +74,7 @@ def test_cifar10_is_canonical():
     assert spec.std == (0.229, 0.224, 0.225)
 
 
+@pytest.mark.slow
 def test_real_cifar10(shared_data, tmp_path):
     source = shared_data / "cifar10-jpeg.tar.xz"
     if not source.exists():

@@ -58,7 +58,7 @@ def test_every_code_point():
     assert not _differing([" - ".join(POINTS[start::4096]) for start in range(4096)])
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_every_code_point_beside_others():
     assert not _differing([f"A{p}B x{p}Σ{p}y zΣ{p} {p}Σ" for p in POINTS])
 

@@ -110,6 +110,7 @@ def run(code, **environment):
     return done.stdout
 
 
+@pytest.mark.slow
 def test_two_devices():
     report = json.loads(run(MIRRORED).partition("REPORT")[2])
     changed = {path for path in report["changed"] if "/moving_" not in path}
@@ -119,6 +120,7 @@ def test_two_devices():
     assert report["written"]
 
 
+@pytest.mark.slow
 def test_jax(network):
     if not importlib.util.find_spec("jax"):
         pytest.skip("jax is not installed")

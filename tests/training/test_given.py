@@ -71,6 +71,7 @@ def test_any_dataset_trains(tmp_path):
     assert answers["labels"].numpy().tolist() == [names[n] for n in wanted.argmax(axis=1)]
 
 
+@pytest.mark.slow
 def test_a_resumed_run_ends_as_one_that_never_stopped(tmp_path):
     import keras
 

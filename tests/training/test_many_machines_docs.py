@@ -162,7 +162,7 @@ def test_one_machine():
     assert load(recipe, settings).strategy.logical_cpus == 2
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_the_service_feeds_a_run(tmp_path):
     for split, count in {"train": 20, "val": 4}.items():
         for number, name in enumerate(("n01440764", "n02102040")):

@@ -12,7 +12,10 @@ import pytest
 
 import bnkeras
 
-SETTINGS = ["model.depth=8", "train.epochs=5", "train.checkpoint_minutes=1e-9"]
+# Each starts processes that train together.
+pytestmark = pytest.mark.slow
+
+SETTINGS = ["model.depth=8", "train.epochs=4", "train.checkpoint_minutes=1e-9"]
 SYNCHRONISED = "strategy.sync_bn=true"
 # Twenty-two steps an epoch, so that the question after step 50 is in the middle of one.
 
@@ -103,7 +106,7 @@ def test_the_chief_alone_writes_and_reports(folder, whole):
     chief, other = (output for output, _ in whole)
     assert not (folder / "unused").exists()
     assert "this is worker 0 of 2" in chief
-    assert "epoch 5/5" in chief
+    assert "epoch 4/4" in chief
     assert "test accuracy" in chief
     assert "this is worker 1 of 2" in other
     assert "epoch 1" not in other
@@ -111,7 +114,7 @@ def test_the_chief_alone_writes_and_reports(folder, whole):
 
 
 @pytest.mark.parametrize(
-    "lost", [pytest.param(0, marks=pytest.mark.slow, id="chief"), pytest.param(1, id="other")]
+    "lost", [pytest.param(0, marks=pytest.mark.exhaustive, id="chief"), pytest.param(1, id="other")]
 )
 def test_a_lost_worker_ends_the_others_and_all_resume(lost, folder, whole, tmp_path):
     cut = tmp_path / "cut"
@@ -134,7 +137,7 @@ def test_a_lost_worker_ends_the_others_and_all_resume(lost, folder, whole, tmp_p
     assert len(json.loads((cut / "environment.json").read_text())) == 2
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_workers_of_other_recipes_are_refused(folder, tmp_path):
     workers = start(folder, tmp_path / "run", only=(1, "model.depth=14"))
     outputs = [worker.communicate(timeout=60) for worker in workers]
@@ -144,14 +147,14 @@ def test_workers_of_other_recipes_are_refused(folder, tmp_path):
     assert "recipe.model.depth: 8 there, 14 here" in message
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_a_finished_run_is_not_repeated(folder, whole):
     outputs = finish(start(folder, folder / "whole", SYNCHRONISED))
     assert "holds the finished run" in outputs[0][0]
     assert "epoch" not in outputs[0][0].replace("train.epochs", "")
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_own_statistics_resume_too(folder, tmp_path):
     finish(start(folder, tmp_path / "whole", "train.keep=best", "data.validation=10"))
     cut = tmp_path / "cut"
@@ -182,7 +185,7 @@ run(recipe, sys.argv[1], data_dir=sys.argv[2], callbacks=callbacks)
 """
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_a_worker_that_is_stuck_ends_the_others(folder, tmp_path):
     addresses = [f"localhost:{port}" for port in free_ports(2)]
     workers = []

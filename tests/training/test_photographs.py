@@ -52,6 +52,7 @@ def recipe(*settings, name="resnet18_bnoutput"):
     return bnkeras.recipe.load(name, [*small, *settings])
 
 
+@pytest.mark.slow
 def test_a_folder_of_ones_own_trains_and_exports(data_dir, tmp_path):
     result = run(recipe(), tmp_path / "run", data_dir=data_dir)
     assert result.figures["examples"] == {"train": 48, "test": 16}

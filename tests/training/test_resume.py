@@ -19,7 +19,8 @@ from bnkeras.training import run
 from bnkeras.training.setup import learning_rate
 
 RECIPE = "digits_resnet14_bnonly"
-SHORT = ["train.epochs=3", "train.milestones=[2]"]
+# A shallower network is traced sooner, which is most of so short a run.
+SHORT = ["model.depth=8", "train.epochs=3", "train.milestones=[2]"]
 # Every step has its checkpoint, so that a resume begins in the middle of an epoch.
 OFTEN = "train.checkpoint_minutes=1e-9"
 
@@ -79,9 +80,10 @@ def test_checkpoints_do_not_change_the_result(uninterrupted, data_dir, tmp_path)
     assert weights(result.export) == weights(uninterrupted.export)
 
 
+@pytest.mark.slow
 def test_one_cycle_goes_on_where_it_was(data_dir, tmp_path):
     # The rate rises until step 18 of 66, and falls when the run goes on from step 25.
-    settings = ["train.epochs=3", "train.schedule=one_cycle", OFTEN]
+    settings = ["model.depth=8", "train.epochs=3", "train.schedule=one_cycle", OFTEN]
     recipe = bnkeras.recipe.load(RECIPE, settings)
     whole = run(recipe, tmp_path / "whole", data_dir=data_dir)
     rate = learning_rate(recipe, 22)
@@ -97,6 +99,7 @@ def test_one_cycle_goes_on_where_it_was(data_dir, tmp_path):
     assert rows(cut.directory) == rows(whole.directory)
 
 
+@pytest.mark.slow
 def test_the_best_epoch_survives_a_stop(data_dir, tmp_path):
     settings = [*SHORT, OFTEN, "data.validation=20", "train.keep='best'", "train.learning_rate=2.0"]
     recipe = bnkeras.recipe.load(RECIPE, settings)
@@ -154,9 +157,11 @@ def test_a_checkpoint_that_cannot_be_written_is_an_error(data_dir, tmp_path):
         run(recipe, tmp_path / "run", data_dir=data_dir, callbacks=[Spoil()])
 
 
-def test_five_kills_change_nothing(data_dir, tmp_path):
-    # A checkpoint at every step of 8 · 22: the five kills come long before the end.
-    settings = ["train.epochs=8", "train.milestones=[4,6]", OFTEN]
+@pytest.mark.parametrize("kills", [1, pytest.param(5, marks=pytest.mark.slow)])
+def test_kills_change_nothing(kills, data_dir, tmp_path):
+    # A checkpoint at every step of 22 an epoch: the kills come long before the end.
+    epochs = 3 + kills
+    settings = ["model.depth=8", f"train.epochs={epochs}", OFTEN]
     options = [option for setting in settings for option in ("--set", setting)]
 
     def command(out):
@@ -167,7 +172,7 @@ def test_five_kills_change_nothing(data_dir, tmp_path):
     subprocess.run(command(whole), check=True, capture_output=True)
     # Python's own generator starts every test at the same seed.
     moments, killed_at = random.SystemRandom(), []
-    for _ in range(5):
+    for _ in range(kills):
         goal = _saved_step(cut) + moments.randint(1, 20)
         process = subprocess.Popen(
             command(cut), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL

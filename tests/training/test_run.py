@@ -22,7 +22,8 @@ from bnkeras.training.run_directory import RunDirectory, write_text
 from bnkeras.training.setup import open_batches
 
 RECIPE = "digits_resnet14_bnonly"
-SHORT = ["train.epochs=2", "train.milestones=[1]"]
+# A shallower network is traced sooner, which is most of so short a run.
+SHORT = ["model.depth=8", "train.epochs=2", "train.milestones=[1]"]
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +43,7 @@ def result(recipe, data_dir, tmp_path_factory):
 
 def test_only_gamma_beta_and_statistics_change(result):
     trained = bnkeras.load_compact(result.export)
-    initial = bnkeras.build("resnet_cifar", depth=14, input_shape=(8, 8, 1), seed=3)
+    initial = bnkeras.build("resnet_cifar", depth=8, input_shape=(8, 8, 1), seed=3)
     for now, before in zip(grouped_variables(trained), grouped_variables(initial), strict=True):
         same = np.array_equal(now.variable.numpy(), before.variable.numpy())
         assert same == (now.group not in ("batchnorm", "statistics")), now.path
@@ -118,7 +119,7 @@ def test_callbacks_see_every_step_and_can_stop(data_dir, tmp_path):
             assert logs.keys() >= {"loss", "accuracy", "learning_rate", "val_loss", "val_accuracy"}
             self.model.stop_training = epoch == 1
 
-    settings = ["train.epochs=4", "train.milestones=[]", "data.validation=25"]
+    settings = ["model.depth=8", "train.epochs=4", "train.milestones=[]", "data.validation=25"]
     recipe = bnkeras.recipe.load(RECIPE, settings)
     result = run(recipe, tmp_path / "run", data_dir=data_dir, callbacks=[Watch()])
     # 75% of 1,437 images are 1,078: 16 full batches of 64.
@@ -129,12 +130,12 @@ def test_callbacks_see_every_step_and_can_stop(data_dir, tmp_path):
 
 @pytest.mark.parametrize("regime", ["output", "frozenbn", "bnshortcutoutput"])
 def test_other_regimes_train_what_they_say(regime, data_dir, tmp_path):
-    recipe = bnkeras.recipe.load(f"digits_resnet14_{regime}", ["train.epochs=1"])
+    recipe = bnkeras.recipe.load(f"digits_resnet14_{regime}", ["model.depth=8", "train.epochs=1"])
     result = run(recipe, tmp_path / "run", data_dir=data_dir)
     trained = bnkeras.load_compact(result.export)
     initial = {
         v.path: v.numpy()
-        for v in bnkeras.build("resnet_cifar", depth=14, input_shape=(8, 8, 1)).variables
+        for v in bnkeras.build("resnet_cifar", depth=8, input_shape=(8, 8, 1)).variables
     }
     for entry in grouped_variables(trained):
         changed = not np.array_equal(entry.variable.numpy(), initial[entry.path])
@@ -143,6 +144,7 @@ def test_other_regimes_train_what_they_say(regime, data_dir, tmp_path):
 
 def test_adam_bfloat16_and_warm_up_run(data_dir, tmp_path):
     settings = [
+        "model.depth=8",
         "train.epochs=2",
         "train.optimizer=adam",
         "train.learning_rate=0.01",
@@ -296,6 +298,7 @@ def test_steps_in_one_execution_change_no_bit(recipe, result, data_dir, tmp_path
     assert run(again, fast.directory, data_dir=data_dir).finished_before
 
 
+@pytest.mark.slow
 def test_the_faster_precision_is_measured_once_and_kept(data_dir, tmp_path, monkeypatch):
     class StopError(Exception):
         pass

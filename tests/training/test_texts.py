@@ -15,7 +15,7 @@ from bnkeras.errors import RecipeError, RunError
 from bnkeras.pipelines import prepare
 from bnkeras.training import run
 
-SLOW = pytest.mark.slow
+EXHAUSTIVE = pytest.mark.exhaustive
 WORDS = {0: ["awful", "rain", "sad"], 4: ["lovely", "sun", "glad"]}
 SHORT = ["train.epochs=3", "data.validation=20", "model.units=8", "train.learning_rate=0.02"]
 
@@ -93,7 +93,7 @@ def test_the_export_takes_raw_strings_without_bnkeras(everything):
     [
         "bnonly",
         "random2",
-        *(pytest.param(r, marks=SLOW) for r in ("bnoutput", "output", "frozenbn")),
+        *(pytest.param(r, marks=EXHAUSTIVE) for r in ("bnoutput", "output", "frozenbn")),
     ],
 )
 def test_a_regime_trains_what_it_says(regime, data_dir, tmp_path):

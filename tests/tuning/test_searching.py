@@ -128,6 +128,7 @@ search(request, {out!r}, data=data, watcher=Kill())
 """
 
 
+@pytest.mark.slow
 def test_a_search_that_was_killed_ends_as_one_that_was_not(whole, request_for, data, tmp_path):
     script = KILLED.format(tests=str(Path(__file__).parent), out=str(tmp_path / "killed"))
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=False)
@@ -136,6 +137,7 @@ def test_a_search_that_was_killed_ends_as_one_that_was_not(whole, request_for, d
     assert rows(tmp_path / "killed") == rows(whole[0])
 
 
+@pytest.mark.slow
 def test_more_trials_later_leave_the_first_alone(request_for, data, tmp_path):
     search(request_for(trials=1), tmp_path / "search", data=data)
     before = {row["trial"]: row for row in rows(tmp_path / "search")}
@@ -198,6 +200,7 @@ def test_an_error_that_is_no_trials_fault_ends_the_search(request_for, data, tmp
         search(request_for(), tmp_path / "search", data=data, watcher=Broken())
 
 
+@pytest.mark.slow
 def test_hyperband_trains_the_best_longest(request_for, data, tmp_path):
     request = request_for("initialisation", method="hyperband", epochs=3)
     trials = search(request, tmp_path / "search", data=data)
@@ -263,6 +266,7 @@ def test_two_searches_in_one_directory_are_refused(request_for, data, tmp_path):
         search(request_for(), out, data=data, watcher=Second())
 
 
+@pytest.mark.slow
 def test_tensorboard_has_the_settings_of_each_trial(request_for, data, tmp_path):
     search(request_for(trials=1), tmp_path / "search", data=data)
     written = b"".join(
@@ -276,6 +280,7 @@ def test_tensorboard_has_the_settings_of_each_trial(request_for, data, tmp_path)
     assert b"_hparams_/experiment" in experiment.read_bytes()
 
 
+@pytest.mark.slow
 def test_any_tuner_of_keras_tuner_takes_the_hypermodel(request_for, data, tmp_path):
     request = request_for("initialisation")
     tuner = keras_tuner.BayesianOptimization(
