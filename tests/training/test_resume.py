@@ -160,8 +160,9 @@ def test_a_checkpoint_that_cannot_be_written_is_an_error(data_dir, tmp_path):
 @pytest.mark.parametrize("kills", [1, pytest.param(5, marks=pytest.mark.slow)])
 def test_kills_change_nothing(kills, data_dir, tmp_path):
     # A checkpoint at every step of 22 an epoch: the kills come long before the end.
-    epochs = 3 + kills
-    settings = ["model.depth=8", f"train.epochs={epochs}", OFTEN]
+    epochs = 5 if kills == 1 else 8
+    drops = f"train.milestones=[{epochs // 2},{epochs - 2}]"
+    settings = ["model.depth=8", f"train.epochs={epochs}", drops, OFTEN]
     options = [option for setting in settings for option in ("--set", setting)]
 
     def command(out):
