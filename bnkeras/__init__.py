@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from bnkeras.compact.reader import load_compact as load_compact
     from bnkeras.compact.slim.slimming import slim as slim
     from bnkeras.compact.stock.expand import expand_compact as expand_compact
-    from bnkeras.compact.tasks import add_task as add_task
+    from bnkeras.compact.tasks.adding import add_task as add_task
     from bnkeras.compact.verify import verify_compact as verify_compact
     from bnkeras.compact.writer import save_compact as save_compact
     from bnkeras.models.registry import build as build
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from bnkeras.regimes import set_regime as set_regime
 
 _PUBLIC = {
-    "add_task": "bnkeras.compact.tasks",
+    "add_task": "bnkeras.compact.tasks.adding",
     "build": "bnkeras.models.registry",
     "expand_compact": "bnkeras.compact.stock.expand",
     "load_compact": "bnkeras.compact.reader",

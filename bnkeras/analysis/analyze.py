@@ -13,11 +13,12 @@ from bnkeras.analysis.clamping import clamp
 from bnkeras.analysis.filters import first_filters
 from bnkeras.analysis.recalibration import BATCHES, recalibrate
 from bnkeras.analysis.scales import NormScales, norm_scales, scales_by_path
+from bnkeras.compact.contents import check_files, stored_values
 from bnkeras.compact.digests import file_digest
 from bnkeras.compact.manifest import manifest_of, read_whole_manifest
 from bnkeras.compact.manifest.network import Manifest
 from bnkeras.compact.manifest.records import MANIFEST, ForeignRecord
-from bnkeras.compact.reader import check_files, rebuild, stored_values
+from bnkeras.compact.reader import rebuild
 from bnkeras.errors import DataError, InputError, MissingDependencyError, RecipeError
 from bnkeras.models.variables import parameter_counts
 from bnkeras.recipe import Recipe, from_settings, load

@@ -51,7 +51,7 @@ def add(
     from bnkeras.compact.preparing import options_of
     from bnkeras.compact.reader import load_compact
     from bnkeras.compact.replacing import is_empty, restore
-    from bnkeras.compact.tasks import add_task, check_addable, check_same_seed
+    from bnkeras.compact.tasks.adding import add_task, check_addable, check_same_seed
     from bnkeras.compact.writer import save_compact
 
     exports = dict(_split(text) for text in tasks)

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from bnkeras.compact.backend import check_backend
+from bnkeras.compact.contents import check_claims, check_digest, check_files, kept_values
 from bnkeras.compact.external import in_place
 from bnkeras.compact.interface import Interface
 from bnkeras.compact.manifest import manifest_of, read_whole_manifest
@@ -24,7 +25,8 @@ from bnkeras.compact.probe import (
     vocabulary_of,
 )
 from bnkeras.compact.published import located
-from bnkeras.compact.reader import check_files, check_values, rebuild
+from bnkeras.compact.reader import rebuild
+from bnkeras.compact.regenerating import regenerated, seeded_initializer, seeded_rows
 from bnkeras.compact.served_weights import compare_weights
 from bnkeras.errors import ExportError, InputError
 
@@ -166,9 +168,22 @@ def _rebuilt(
 ) -> keras.Model | None:
     """Build the network, its values checked; check these alone where it cannot be built."""
     if into is None and isinstance(manifest.architecture, ForeignRecord):
-        check_values(path, manifest, external)
+        _check_values(path, manifest, external)
         return None
     return rebuild(path, manifest, external, into)
+
+
+def _check_values(path: Path, manifest: Manifest, external: Iterable[str | Path] = ()) -> None:
+    """Check the digest of every variable without a network.
+
+    Raises:
+        ExportError: a variable, regenerated or read, differs from its digest.
+    """
+    file = check_claims(path, manifest, external)
+    for row, values in kept_values(path, manifest, file):
+        check_digest(path, row, values)
+    for row, recorded in seeded_rows(manifest):
+        regenerated(path, row, recorded, seeded_initializer(path, manifest, row))
 
 
 def _variables(networks: dict[str | None, Manifest]) -> Check:

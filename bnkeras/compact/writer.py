@@ -107,7 +107,7 @@ def save_compact(
     """
     check_backend()
     if isinstance(model, Mapping):
-        from bnkeras.compact.tasks import save_tasks
+        from bnkeras.compact.tasks.saving import save_tasks
 
         given = {
             "front": front,

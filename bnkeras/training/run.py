@@ -15,8 +15,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from bnkeras.compact.contents import check_files
 from bnkeras.compact.manifest import read_manifest
-from bnkeras.compact.reader import check_files
 from bnkeras.compact.writer import save_compact
 from bnkeras.errors import ExportError, InputError, RecipeError, RunError
 from bnkeras.models.variables import parameter_counts

@@ -326,7 +326,7 @@ def test_a_file_that_may_not_be_read(victim, tmp_path, name):
     assert "cannot be read" in _assert_refused(export, name)
 
 
-@pytest.mark.parametrize("step", ["_check_claims", "_build"])
+@pytest.mark.parametrize("step", ["check_claims", "_build"])
 def test_a_file_that_is_cut_while_it_is_read(victim, tmp_path, monkeypatch, step):
     export = shutil.copytree(victim, tmp_path / "export")
     original = getattr(reader, step)

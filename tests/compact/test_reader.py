@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import bnkeras
-from bnkeras.compact import reader
+from bnkeras.compact import contents
 from bnkeras.compact.digests import values_digest
 from bnkeras.compact.manifest import read_manifest
 from bnkeras.errors import ExportError, RoundingWarning
@@ -307,4 +307,4 @@ def test_stored_rows_in_another_order(export, forge):
 
 def test_the_largest_network_is_below_the_limit():
     # ResNet-200 for ImageNet has 65 million parameters.
-    assert reader._MOST_VALUES > 30 * 65e6
+    assert contents._MOST_VALUES > 30 * 65e6

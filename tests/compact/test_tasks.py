@@ -188,18 +188,18 @@ def test_a_network_that_no_task_has_any_more_goes(many, models, trained, logits)
 
 
 def test_two_who_add_at_a_time_lose_nothing(many, small, tmp_path, monkeypatch):
-    from bnkeras.compact import tasks
+    from bnkeras.compact.tasks import task
 
     theirs = bnkeras.add_task(shutil.copytree(many, tmp_path / "theirs"), "theirs", small(seed=5))
     mine = small(seed=5, values=4)
-    save = tasks.save_module
+    save = task.save_module
 
     def meanwhile(*arguments):
         save(*arguments)
         shutil.rmtree(many)
         shutil.copytree(theirs, many)
 
-    monkeypatch.setattr(tasks, "save_module", meanwhile)
+    monkeypatch.setattr(task, "save_module", meanwhile)
     with pytest.raises(ExportError, match="changed by somebody else while the task 'mine' was"):
         bnkeras.add_task(many, "mine", mine)
     monkeypatch.undo()
@@ -240,7 +240,7 @@ def test_a_failure_leaves_the_export(many, models, small, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "link", fail)  # a file system without links is none
-    monkeypatch.setattr("bnkeras.compact.tasks.save_module", fail)
+    monkeypatch.setattr("bnkeras.compact.tasks.task.save_module", fail)
     with pytest.raises(ExportError, match="No space left on device"):
         bnkeras.add_task(many, "signs", small(seed=5, values=3))
     assert {file: file.read_bytes() for file in many.rglob("*") if file.is_file()} == before
