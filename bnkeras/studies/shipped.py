@@ -4,18 +4,18 @@ import os
 from pathlib import Path
 
 import bnkeras.recipes
-from bnkeras.errors import StudyError, did_you_mean
-from bnkeras.settings import toml
-from bnkeras.settings.faults import report
+from bnkeras.errors import StudyError
+from bnkeras.settings.shipped import Shipped
 from bnkeras.studies.checking import check
 from bnkeras.studies.definition import Study
 
 FOLDER = Path(bnkeras.recipes.__file__).parent / "studies"
+_SHIPPED = Shipped(FOLDER, "study", StudyError, check, "`bnkeras study list` shows all")
 
 
 def names() -> list[str]:
     """Return the names of the shipped studies, numbers in numerical order."""
-    return toml.stems(FOLDER)
+    return _SHIPPED.names()
 
 
 def load_study(name_or_path: str | os.PathLike[str]) -> Study:
@@ -33,19 +33,4 @@ def load_study(name_or_path: str | os.PathLike[str]) -> Study:
         >>> load_study("cifar_depth").replicates
         5
     """
-    path = _path(name_or_path)
-    document, faults = check(toml.read(path, "study", StudyError))
-    if document is None:
-        raise StudyError(report("study", str(path), faults))
-    return Study(name=path.stem, **dict(document))
-
-
-def _path(reference: str | os.PathLike[str]) -> Path:
-    if toml.is_path(reference):
-        return Path(reference)
-    if reference not in names():
-        raise StudyError(
-            f"No study {reference!r}.{did_you_mean(str(reference), names())} `bnkeras study list` "
-            f"shows all; a file of your own is given with its .toml."
-        )
-    return FOLDER / f"{reference}.toml"
+    return Study(**_SHIPPED.read(name_or_path))
