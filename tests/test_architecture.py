@@ -27,7 +27,8 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 # the command line the package itself, whose names are re-exports from the rooms.
 _BASE = {"errors", "seeding"}
 _NETWORKS = _BASE | {"layers", "models", "regimes"}
-_TRAINING = _NETWORKS | {"compact", "files", "pipelines", "recipe", "recipes", "training"}
+_DATA = {"files", "settings", "pipelines", "recipe", "recipes"}
+_TRAINING = _NETWORKS | _DATA | {"compact", "training"}
 _ANALYSIS = _TRAINING | {"reporting", "analysis"}
 MAY_IMPORT = {
     "errors": set(),
@@ -42,12 +43,12 @@ MAY_IMPORT = {
     "recipes": set(),
     "recipe": _BASE | {"models", "regimes", "pipelines", "recipes", "settings"},
     "training": _TRAINING - {"training"},
-    "tuning": _TRAINING | {"settings", "reporting"},
+    "tuning": _TRAINING | {"reporting"},
     "reporting": {"errors", "files"},
     "analysis": _ANALYSIS - {"analysis"},
-    "studies": _ANALYSIS | {"settings"},
-    "publishing": _TRAINING | {"settings"},
-    "cli": _ANALYSIS | {"tuning", "settings", "studies", "publishing", "bnkeras"},
+    "studies": _ANALYSIS,
+    "publishing": _TRAINING,
+    "cli": _ANALYSIS | {"tuning", "studies", "publishing", "bnkeras"},
 }
 
 # These import only Keras, NumPy and the standard library when they are imported, so

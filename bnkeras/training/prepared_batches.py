@@ -7,7 +7,6 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from bnkeras.errors import RecipeError
 from bnkeras.pipelines import (
     ImageFront,
     Prepared,
@@ -21,8 +20,9 @@ from bnkeras.pipelines import (
     training_batches,
 )
 from bnkeras.pipelines.share import WHOLE, Share
-from bnkeras.recipe import DEFAULT_IMAGE_SIZE, Recipe, unused_settings
+from bnkeras.recipe import DEFAULT_IMAGE_SIZE, Recipe
 from bnkeras.training.batches import Batches
+from bnkeras.training.fitting import check_fit
 
 
 class PreparedBatches(Batches):
@@ -34,14 +34,14 @@ class PreparedBatches(Batches):
         replicas: devices that share a batch.
 
     Raises:
-        RecipeError: the network does not fit the dataset.
+        RecipeError: the recipe does not fit the dataset.
     """
 
     def __init__(self, recipe: Recipe, prepared: Prepared, replicas: int = 1):
         super().__init__(replicas)
         self._recipe = recipe
         self.prepared = prepared
-        _check_fit(recipe, prepared)
+        check_fit(recipe, prepared)
         held_out = recipe.data.validation
         slices = {"train": "train", "test": "test"}
         if held_out:
@@ -191,29 +191,3 @@ class PhotographBatches(ImageBatches):
         arguments = super().export_arguments(model)
         arguments["preprocessing"] |= {"image_size": self._image_size, "crop": "centre"}
         return arguments
-
-
-def _check_fit(recipe: Recipe, prepared: Prepared) -> None:
-    """Compare the recipe with what only a prepared dataset says of itself."""
-    spec, data, model = prepared.spec, recipe.data, recipe.model
-    shape = None
-    if spec.kind == "pixels":
-        shape = tuple(spec.image_shape)
-    elif spec.kind == "jpegs":
-        size = data.image_size or DEFAULT_IMAGE_SIZE
-        shape = (size, size, 3)
-    needed = {"classes": len(spec.class_names), "input_shape": shape}
-    for key, need in needed.items():
-        value = getattr(model, key, need)
-        if need is not None and value != need:
-            shown = list(need) if isinstance(need, tuple) else need
-            raise RecipeError(
-                f"model.{key} must be {shown}, as {spec.name} has it; received "
-                f"{list(value) if isinstance(value, tuple) else value}. Add --set "
-                f"'model.{key}={shown}'."
-            )
-    for key, why in unused_settings(spec.kind, hasattr(model, "input_shape")).items():
-        if value := getattr(data, key, None):
-            raise RecipeError(
-                f"data.{key} {why}, as those of {spec.name} are not; received {value}."
-            )

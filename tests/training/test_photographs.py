@@ -92,22 +92,32 @@ def test_a_network_of_fixed_images_takes_crops_of_their_size(data_dir, tmp_path)
     assert result.figures["epoch"] == 1
 
 
-def test_what_does_not_fit_the_folder_is_refused(data_dir, tmp_path):
-    for settings, message in {
-        ("model.classes=3",): r"model\.classes must be 2, as folder/colours has it; received 3",
-    }.items():
-        with pytest.raises(RecipeError, match=message):
-            run(recipe(*settings), tmp_path / "run", data_dir=data_dir)
-    cifar = ["data.dataset=folder/colours", "model.classes=2"]
-    with pytest.raises(RecipeError, match=r"data\.translate is for images of one small size"):
-        run(
-            bnkeras.recipe.load("resnet14_bnonly", [*cifar, "data.image_size=32"]),
-            tmp_path / "run",
-            data_dir=data_dir,
-        )
-    with pytest.raises(RecipeError, match=r"input_shape must be \[224, 224, 3\]"):
-        run(bnkeras.recipe.load("resnet14_bnonly", cifar), tmp_path / "run", data_dir=data_dir)
+def _refused(recipe, data_dir, tmp_path):
+    with pytest.raises(RecipeError) as caught:
+        run(recipe, tmp_path / "run", data_dir=data_dir)
     assert not (tmp_path / "run" / "recipe.toml").exists()
+    return str(caught.value)
+
+
+def test_what_does_not_fit_the_folder_is_said_all_at_once(data_dir, tmp_path):
+    icons = bnkeras.recipe.load("resnet14_bnonly", ["data.dataset=folder/colours"])
+    assert _refused(icons, data_dir, tmp_path) == (
+        "The recipe resnet14_bnonly has 4 faults:\n"
+        "  model.classes: must be 2, as folder/colours has it; received 10\n"
+        "  model.input_shape: must be [224, 224, 3], as folder/colours has it; received "
+        "[32, 32, 3]\n"
+        "  data.translate: is for images of one small size, as those of folder/colours are not; "
+        "received 4\n"
+        "  train.batch_size: must be at most 48, the training examples there are; received 128\n"
+        "Add --set 'model.classes=2' --set 'model.input_shape=[224, 224, 3]' --set "
+        "'data.translate=0'."
+    )
+
+
+def test_a_fault_without_a_value_that_would_do(data_dir, tmp_path):
+    message = _refused(recipe("train.batch_size=49"), data_dir, tmp_path)
+    assert message.endswith("must be at most 48, the training examples there are; received 49")
+    assert "has a fault" in message
 
 
 def test_five_guesses_are_counted_where_there_are_many_classes(shared_data, tmp_path):
