@@ -33,6 +33,7 @@ _ANALYSIS = _TRAINING | {"reporting", "analysis"}
 MAY_IMPORT = {
     "errors": set(),
     "files": set(),
+    "interrupts": set(),
     "settings": {"errors"},
     "seeding": {"errors"},
     "layers": _BASE,
@@ -46,9 +47,9 @@ MAY_IMPORT = {
     "tuning": _TRAINING | {"reporting"},
     "reporting": {"errors", "files"},
     "analysis": _ANALYSIS - {"analysis"},
-    "studies": _ANALYSIS,
+    "studies": _ANALYSIS | {"interrupts"},
     "publishing": _TRAINING,
-    "cli": _ANALYSIS | {"tuning", "studies", "publishing", "bnkeras"},
+    "cli": _ANALYSIS | {"interrupts", "tuning", "studies", "publishing", "bnkeras"},
 }
 
 # These import only Keras, NumPy and the standard library when they are imported, so

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,9 +10,9 @@ import typer
 from rich.markup import escape
 
 from bnkeras.cli.console import err, human_bytes, out, print_json
-from bnkeras.cli.interrupts import terminated_as_interrupted
 from bnkeras.cli.options import DataDir, Json
 from bnkeras.errors import RecipeError
+from bnkeras.interrupts import interrupted_by
 
 if TYPE_CHECKING:
     from bnkeras.recipe import Recipe
@@ -161,7 +162,7 @@ def run(
     if not as_json:
         _print_heading(recipe, directory, cluster)
     try:
-        with terminated_as_interrupted():
+        with interrupted_by(signal.SIGTERM):
             result = train(recipe, directory, data_dir, cluster, print_epochs=not as_json)
     except KeyboardInterrupt:
         err.print("Stopped. The same command goes on from the last checkpoint.")

@@ -1,6 +1,7 @@
 """`bnkeras study`: grids of runs behind a figure, listed and run."""
 
 import re
+import signal
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -8,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bnkeras.cli.console import err, print_json
-from bnkeras.cli.interrupts import terminated_as_interrupted
 from bnkeras.cli.options import DataDir, Json
 from bnkeras.errors import BnkerasError, DataError, InputError, RecipeError
+from bnkeras.interrupts import interrupted_by
 
 if TYPE_CHECKING:
     from bnkeras.studies.definition import Study
@@ -165,7 +166,7 @@ def run(
 
     reported = reported and shard is None and find_spec("matplotlib") is not None
     try:
-        with terminated_as_interrupted():
+        with interrupted_by(signal.SIGTERM):
             if as_json:
                 tally = run_members(members, folder, data_dir=data_dir)
             else:

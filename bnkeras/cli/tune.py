@@ -1,6 +1,7 @@
 """`bnkeras tune`: a search over where γ and β start, and how they are trained."""
 
 import os
+import signal
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -9,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bnkeras.cli.console import err, print_json, print_line
-from bnkeras.cli.interrupts import stop_with_the_parent, terminated_as_interrupted
 from bnkeras.cli.options import DataDir, Json
 from bnkeras.cli.recipe import Name, Set, check_data
 from bnkeras.errors import InputError, MissingDependencyError
+from bnkeras.interrupts import interrupted_by, stop_with_the_parent
 
 if TYPE_CHECKING:
     from bnkeras.tuning.request import Request
@@ -125,10 +126,10 @@ def tune(
         print_json(request.as_dict()) if as_json else tables.print_plan(request, directory)
         return
     check_data(request.base, data_dir)
-    if os.environ.get(WITH_PARENT):
-        stop_with_the_parent()
     try:
-        with terminated_as_interrupted():
+        with interrupted_by(signal.SIGTERM):
+            if os.environ.get(WITH_PARENT):
+                stop_with_the_parent()
             finished_here = _search(request, directory, data_dir, workers, as_json)
     except KeyboardInterrupt:
         err.print("Stopped. The same command goes on, with the trial that was interrupted too.")

@@ -10,7 +10,6 @@ import os
 import pickle
 import signal
 import sys
-import threading
 import time
 import traceback
 from collections.abc import Callable
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from bnkeras.errors import BnkerasError, RunTakenError
+from bnkeras.interrupts import interrupted_by, stop_with_the_parent
 from bnkeras.recipe import Recipe
 
 _SECONDS_BETWEEN_REPORTS = 0.5
@@ -58,9 +58,13 @@ def main() -> None:
     sys.argv = list(job.command)
     # Not the handlers that it was born with: a shell has what it starts in the background ignore
     # SIGINT, and the children of that too.
-    signal.signal(signal.SIGINT, _stop_once)
-    signal.signal(signal.SIGTERM, _stop_once)
-    threading.Thread(target=_stop_with_the_parent, daemon=True).start()
+    with interrupted_by(signal.SIGTERM, signal.SIGINT, once=True):
+        stop_with_the_parent(_SECONDS_TO_STOP)
+        _do(job, tell)
+
+
+def _do(job: Job, tell: Callable[..., None]) -> None:
+    """Train, and tell how it ended."""
     try:
         figures = _train(job, tell)
     except KeyboardInterrupt:
@@ -118,22 +122,6 @@ def _train(job: Job, tell: Callable[..., None]) -> dict[str, Any]:
 
     result = run(job.recipe, job.directory, data_dir=job.data_dir, callbacks=[Reporter()])
     return result.figures
-
-
-def _stop_once(number: int, frame: object) -> None:
-    """Make `training.run` save a checkpoint, and let nothing disturb it: more may follow."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    raise KeyboardInterrupt
-
-
-def _stop_with_the_parent() -> None:
-    while os.read(0, 1):
-        pass
-    # Its handler runs in the main thread.
-    signal.raise_signal(signal.SIGINT)
-    time.sleep(_SECONDS_TO_STOP)
-    os.kill(os.getpid(), signal.SIGKILL)
 
 
 if __name__ == "__main__":
