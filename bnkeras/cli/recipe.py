@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 
+from bnkeras.cli import onednn
 from bnkeras.cli.console import err, human_bytes, out, print_json
 from bnkeras.cli.options import DataDir, Json
 from bnkeras.errors import RecipeError
@@ -218,7 +219,10 @@ def _print_heading(recipe: "Recipe", directory: Path, cluster: "Cluster | None")
         what = f"{place}; this is {cluster}, the chief, and waits for the others"
     else:
         what = f"this is {cluster}; the chief, {cluster.workers[0]}, reports and writes"
-    out.print(f"{what}\n", highlight=False, soft_wrap=True)
+    out.print(what, highlight=False, soft_wrap=True)
+    if faster := onednn.hint(recipe):
+        out.print(f"[dim]{faster}[/]", highlight=False, soft_wrap=True)
+    out.print()
 
 
 def _print_outcome(recipe: "Recipe", result: "RunResult") -> None:
