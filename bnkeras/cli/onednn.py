@@ -12,8 +12,8 @@ def hint(recipe: "Recipe") -> str | None:
     if not hasattr(recipe.data, "flip") or not _is_left_off():  # an LSTM has no convolutions
         return None
     return (
-        "faster here: with TF_ENABLE_ONEDNN_OPTS=1 in front of the command, convolutions take about "
-        "half the time (docs/scaling.md)"
+        "faster here: with TF_ENABLE_ONEDNN_OPTS=1 in front of the command, convolutions take "
+        "about half the time (docs/scaling.md)"
     )
 
 
