@@ -127,23 +127,23 @@ def _splits(images: TfdsImages) -> tuple[dict[str, str], list[str]]:
 def _downloaded(name: str, downloads: Path, progress: Progress) -> TfdsImages:
     import tensorflow_datasets as tfds
 
-    builder = tfds.builder(name, data_dir=downloads, try_gcs=False)
-    # TFDS prints these two whatever one asks for.
-    builder._log_download_bytes = builder._log_download_done = lambda: None
-    images = TfdsImages(builder)
-    if builder.is_prepared():
-        return images
-    _check_reachable(builder)
-    progress(0, None, f"TFDS downloads and prepares {name}")
-    try:
-        with quiet_tfds():
+    with quiet_tfds():
+        builder = tfds.builder(name, data_dir=downloads, try_gcs=False)
+        # TFDS prints these two whatever one asks for.
+        builder._log_download_bytes = builder._log_download_done = lambda: None
+        images = TfdsImages(builder)
+        if builder.is_prepared():
+            return images
+        _check_reachable(builder)
+        progress(0, None, f"TFDS downloads and prepares {name}")
+        try:
             builder.download_and_prepare(
                 download_dir=downloads / "archives",
                 # Or TFDS asks Google's storage for records of its own.
                 download_config=tfds.download.DownloadConfig(try_download_gcs=False),
             )
-    except Exception as error:  # of TFDS, requests, the dataset's own code, …
-        raise DataError(f"TFDS cannot prepare {name}: {error}\n{_remedy(name)}") from error
+        except Exception as error:  # of TFDS, requests, the dataset's own code, …
+            raise DataError(f"TFDS cannot prepare {name}: {error}\n{_remedy(name)}") from error
     return images
 
 

@@ -203,7 +203,7 @@ def test_not_prepared(tmp_path):
         find("tfds/mnist", tmp_path)
 
 
-def test_no_network(tmp_path, monkeypatch):
+def test_no_network(tmp_path, monkeypatch, capfd):
     # Nothing listens there.
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
     start = time.perf_counter()
@@ -211,6 +211,10 @@ def test_no_network(tmp_path, monkeypatch):
         prepare("tfds/mnist", data_dir=tmp_path / "data")
     assert time.perf_counter() - start < 20
     assert "bnkeras data prepare tfds/mnist --source" in str(caught.value)
+    # Again, with what TFDS may have left behind, of which it would warn.
+    with pytest.raises(DataError, match="does not answer"):
+        prepare("tfds/mnist", data_dir=tmp_path / "data")
+    assert capfd.readouterr() == ("", "")
 
 
 def test_download(tmp_path, monkeypatch, capfd):
