@@ -44,7 +44,9 @@ def interrupted_by(*signals: signal.Signals, once: bool = False) -> Iterator[Non
         again = threading.Timer(_SECONDS_TO_COME_AGAIN, _to_the_main_thread, signals[:1])
         again.daemon = True
         again.start()
+        coming.append(again)
 
+    coming: list[threading.Timer] = []
     before = sys.unraisablehook
     handlers = {number: signal.getsignal(number) for number in signals}
     listen()
@@ -52,6 +54,8 @@ def interrupted_by(*signals: signal.Signals, once: bool = False) -> Iterator[Non
     try:
         yield
     finally:
+        for again in coming:
+            again.cancel()
         sys.unraisablehook = before
         for number, handler in handlers.items():
             signal.signal(number, handler)

@@ -59,6 +59,18 @@ def test_once_the_later_ones_do_not_disturb():
         signal.raise_signal(signal.SIGINT)
 
 
+def test_what_has_ended_is_not_interrupted_any_more():
+    heard = []
+    before = signal.signal(signal.SIGTERM, lambda number, frame: heard.append(number))
+    try:
+        with interrupted_by(signal.SIGTERM):
+            _Ends()
+        time.sleep(0.5)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert heard == []
+
+
 def test_other_dropped_exceptions_are_reported_as_ever(monkeypatch):
     class Broken:
         def __del__(self):
@@ -80,8 +92,8 @@ import signal, time
 from bnkeras.interrupts import interrupted_by, stop_with_the_parent
 with interrupted_by(signal.SIGTERM):
     stop_with_the_parent({seconds})
-    print("ready", flush=True)
     try:
+        print("ready", flush=True)
         time.sleep({_SECONDS})
     except KeyboardInterrupt:
         if {seconds} is None:
