@@ -9,7 +9,8 @@ if TYPE_CHECKING:
 
 def hint(recipe: "Recipe") -> str | None:
     """Return how a training would be faster here, if it would and nobody has decided it."""
-    if not hasattr(recipe.data, "flip") or not _is_left_off():  # an LSTM has no convolutions
+    has_convolutions = hasattr(recipe.model, "depth")  # the perceptron and the LSTM have none
+    if not has_convolutions or not _is_left_off():
         return None
     return (
         "faster here: with TF_ENABLE_ONEDNN_OPTS=1 in front of the command, convolutions take "

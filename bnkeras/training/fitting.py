@@ -16,16 +16,14 @@ def check_fit(recipe: Recipe, prepared: Prepared) -> None:
     Raises:
         RecipeError: it does not fit; all faults are in the message, and what mends them.
     """
-    faults = dict(_faults(recipe, prepared))
-    if not faults:
+    found = list(_faults(recipe, prepared))
+    if not found:
         return
-    settings = [
-        f"--set '{fault.key}={literal(value)}'"
-        for fault, value in faults.items()
-        if value is not None
-    ]
-    remedy = f"\nAdd {' '.join(settings)}." if settings else ""
-    raise RecipeError(report("recipe", recipe.name, list(faults)) + remedy)
+    message = report("recipe", recipe.name, [fault for fault, _ in found])
+    if mended := [(fault.key, value) for fault, value in found if value is not None]:
+        settings = " ".join(f"--set '{key}={literal(value)}'" for key, value in mended)
+        message += f"\nAdd {settings}."
+    raise RecipeError(message)
 
 
 def _faults(recipe: Recipe, prepared: Prepared) -> Iterator[tuple[Fault, Any]]:

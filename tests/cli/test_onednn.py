@@ -15,10 +15,12 @@ from bnkeras.cli import onednn
     [
         ("resnet14_bnonly", True, True),
         ("resnet14_bnonly", False, False),
+        ("vgg16_bnonly", True, True),
+        ("mlp_bnonly", True, False),
         ("tweets_lstm_bnonly", True, False),
     ],
 )
-def test_it_is_for_images_where_they_are_left_off(monkeypatch, recipe, is_left_off, said):
+def test_it_is_for_convolutions_where_they_are_left_off(monkeypatch, recipe, is_left_off, said):
     monkeypatch.setattr(onednn, "_is_left_off", lambda: is_left_off)
     hint = onednn.hint(bnkeras.recipe.load(recipe))
     assert (hint is not None and "TF_ENABLE_ONEDNN_OPTS=1" in hint) is said
